@@ -1,0 +1,1 @@
+"""Everything that knows Bitrix24's wire: names, types, limits, tokens, errors."""

@@ -1,0 +1,237 @@
+"""REST writes as data. Each says how it is known again when nobody knows whether the portal carried it out.
+
+The journal (engine/journal.py) asks `again` only for a command that was sent and not answered:
+
+    Harmless        sends it again: the same values written twice are one (update), or replace themselves (TAG)
+    Keyed           sends it again with the same Idempotency-Key, within 23 hours of the first send; else looks it up
+    LookUp          reads the portal first; found = done, with the id that stands there
+    Once            never again: an unknown outcome goes to a person (SMS)
+    Answered        sends it again; ACCESS_DENIED means that the first one had arrived (bizproc.event.send)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from b24app.bitrix.calls import Call
+from b24app.entities import CONTACT, DEAL, LEAD, ItemRef
+
+KEY_LIFE = timedelta(hours=23)
+"""REST 3.0 keeps a stored answer for 24 hours; an hour is left for clocks that differ (api-reference/rest-v3.md)."""
+
+TASK_PREFIXES = {LEAD: "L", DEAL: "D", CONTACT: "C", 4: "CO"}
+
+
+@dataclass(frozen=True)
+class Harmless:
+    kind: Literal["harmless"] = "harmless"
+
+
+@dataclass(frozen=True)
+class LookUp:
+    """`read` lists candidates; the one whose `field` contains `marker` is the one that the command made."""
+
+    read: Call
+    field: str
+    marker: str
+    kind: Literal["look_up"] = "look_up"
+
+
+@dataclass(frozen=True)
+class Keyed:
+    look_up: LookUp
+    kind: Literal["keyed"] = "keyed"
+
+
+@dataclass(frozen=True)
+class Once:
+    kind: Literal["once"] = "once"
+
+
+@dataclass(frozen=True)
+class Answered:
+    kind: Literal["answered"] = "answered"
+
+
+@dataclass(frozen=True)
+class Check:
+    """A read that must find something, or the commands that need it are skipped: `reason` says why, for people."""
+
+    reason: str
+    kind: Literal["check"] = "check"
+
+
+Again = Harmless | LookUp | Keyed | Once | Answered | Check
+
+
+@dataclass(frozen=True)
+class Command:
+    """One write. `label` is unique within its decision; `needs` are labels that must be done first.
+
+    `params` may hold the value of `ref(label)`: the id that the earlier command made. `otherwise` is the classic call for
+    portals without REST 3.0.
+    """
+
+    label: str
+    call: Call
+    again: Again = field(default_factory=Harmless)
+    needs: tuple[str, ...] = ()
+    otherwise: Call | None = None
+
+
+def ref(label: str) -> dict[str, str]:
+    """Returns the stand-in for the id that the command `label` makes; resolved when the commands are sent."""
+    return {"$ref": label}
+
+
+def made_id(method: str, result: Any) -> int | None:
+    """Returns the id that a creating method's result names, or None. The shapes differ by method family."""
+    match result:
+        case bool():
+            return None
+        case int():
+            return result
+        case str() if result.isdigit():
+            return int(result)
+        case {"item": {"id": value}} | {"task": {"id": value}} | {"items": [{"id": value}, *_]} | {"id": value}:
+            return int(value) if str(value).isdigit() else None
+        case _:
+            return None
+
+
+def set_responsible(item: ItemRef, user_id: int, *, expected: int, label: str = "responsible") -> list[Command]:
+    """Makes `user_id` responsible, unless somebody changed the responsible since we saw `expected`.
+
+    One batch compares and sets: the list finds the item only while `expected` stands, and the update takes its id from
+    there. So a person's choice made between our read and our write is never overwritten.
+    """
+    check = f"{label}_unchanged"
+    listed = {"entityTypeId": item.entity_type_id, "filter": {"id": item.id, "assignedById": expected}, "select": ["id"]}
+    return [
+        Command(check, Call("crm.item.list", listed), Check("ответственного уже сменил человек / a person changed it")),
+        Command(
+            label,
+            Call(
+                "crm.item.update",
+                {"entityTypeId": item.entity_type_id, "id": ref(check), "fields": {"assignedById": user_id}},
+            ),
+            needs=(check,),
+        ),
+    ]
+
+
+def set_fields(item: ItemRef, fields: Mapping[str, Any], *, label: str, needs: tuple[str, ...] = ()) -> Command:
+    """Writes absolute values of an item's fields (crm.item.update)."""
+    return Command(
+        label,
+        Call("crm.item.update", {"entityTypeId": item.entity_type_id, "id": item.id, "fields": dict(fields)}),
+        needs=needs,
+    )
+
+
+ORIGINATOR = "b24app"
+
+
+def add_lead(fields: Mapping[str, Any], *, origin: str, entity_type_id: int = LEAD, label: str = "lead") -> Command:
+    """Makes a lead (or a deal in simple mode), known again by originId and originatorId."""
+    marked = {**fields, "originId": origin, "originatorId": ORIGINATOR}
+    found = {"entityTypeId": entity_type_id, "filter": {"originId": origin, "originatorId": ORIGINATOR}, "select": ["id"]}
+    return Command(
+        label,
+        Call("crm.item.add", {"entityTypeId": entity_type_id, "fields": marked}),
+        LookUp(Call("crm.item.list", found), "id", ""),
+    )
+
+
+def add_task(
+    *,
+    marker: str,
+    title: str,
+    description: str,
+    responsible_id: int,
+    creator_id: int,
+    deadline: datetime,
+    item: ItemRef | None,
+    item_ref: str = "",
+    label: str = "task",
+    needs: tuple[str, ...] = (),
+) -> Command:
+    """Makes a task bound to the item, by REST 3.0 with an Idempotency-Key, else the classic way with a look-up.
+
+    `marker` stands at the end of the description and is looked for there. `item_ref` names the command that makes the item.
+    """
+    text = f"{description}\n\n[{marker}]"
+    binding = f"{TASK_PREFIXES[item.entity_type_id]}_{item.id}" if item else ""
+    bound: Any = [binding] if binding else [{"$ref": item_ref, "$prefix": f"{TASK_PREFIXES[LEAD]}_"}] if item_ref else []
+    classic = {
+        "TITLE": title,
+        "DESCRIPTION": text,
+        "RESPONSIBLE_ID": responsible_id,
+        "CREATED_BY": creator_id,
+        "DEADLINE": deadline.isoformat(),
+        "UF_CRM_TASK": bound,
+    }
+    modern = {
+        "title": title,
+        "description": text,
+        "responsibleId": responsible_id,
+        "creatorId": creator_id,
+        "deadline": deadline.isoformat(),
+        "crmItemIds": bound,
+    }
+    listed: dict[str, Any] = {
+        "filter": {"RESPONSIBLE_ID": responsible_id, "TITLE": title},
+        "select": ["ID", "TITLE", "DESCRIPTION"],
+        "order": {"ID": "DESC"},
+    }
+    if binding:
+        listed["filter"]["UF_CRM_TASK"] = binding
+    return Command(
+        label,
+        Call("tasks.task.add", {"fields": modern}, v3=True),
+        Keyed(LookUp(Call("tasks.task.list", listed), "description", marker)),
+        needs,
+        otherwise=Call("tasks.task.add", {"fields": classic}),
+    )
+
+
+def comment(item: ItemRef, text: str, *, marker: str, label: str = "card", needs: tuple[str, ...] = ()) -> Command:
+    """Puts a comment into the item's timeline, known again by the marker at its end."""
+    kind = {1: "lead", 2: "deal", 3: "contact", 4: "company"}[item.entity_type_id]
+    fields = {"ENTITY_ID": item.id, "ENTITY_TYPE": kind, "COMMENT": f"{text}\n[{marker}]"}
+    found = {"filter": {"ENTITY_ID": item.id, "ENTITY_TYPE": kind}, "select": ["ID", "COMMENT"], "order": {"ID": "DESC"}}
+    return Command(
+        label,
+        Call("crm.timeline.comment.add", {"fields": fields}),
+        LookUp(Call("crm.timeline.comment.list", found), "COMMENT", marker),
+        needs,
+    )
+
+
+def notify(user_id: int, text: str, *, tag: str, label: str, needs: tuple[str, ...] = ()) -> Command:
+    """Tells a person by a notice; the same tag replaces the older one, so that a repeat is one notice."""
+    return Command(
+        label,
+        Call("im.notify.personal.add", {"USER_ID": user_id, "MESSAGE": text, "TAG": f"b24app|{tag}"}),
+        needs=needs,
+    )
+
+
+def answer_robot(event_token: str, values: Mapping[str, Any], log: str, *, label: str = "answer") -> Command:
+    """Answers a waiting robot."""
+    return Command(
+        label,
+        Call("bizproc.event.send", {"EVENT_TOKEN": event_token, "RETURN_VALUES": dict(values), "LOG_MESSAGE": log}),
+        Answered(),
+    )
+
+
+def classic(command: Command) -> Command:
+    """Returns the command for a portal without REST 3.0."""
+    if command.otherwise is None:
+        return command
+    again = command.again.look_up if isinstance(command.again, Keyed) else command.again
+    return replace(command, call=command.otherwise, again=again, otherwise=None)

@@ -1,0 +1,58 @@
+"""What a process of ours works with, built once from the settings and handed to whoever needs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import redis as redis_client
+
+from b24app.bitrix.limits import Limits
+from b24app.bitrix.oauth import Tokens
+from b24app.config import Settings
+from b24app.engine.declare import Catalogue
+from b24app.engine.inbox import Inbox
+from b24app.engine.jobs import Doorbell
+from b24app.playbook import Playbook, load_playbook
+from b24app.store.database import Database
+
+REDIS_TIMEOUT_SECONDS = 0.25
+"""Redis is transport: a door that waits longer for it would keep Bitrix24's queue waiting."""
+
+
+@dataclass(frozen=True)
+class Services:
+    """Settings, catalogue and the connections; safe to share between threads, not across a fork (see `dispose`)."""
+
+    settings: Settings
+    catalogue: Catalogue
+    playbook: Playbook
+    database: Database
+    redis: redis_client.Redis
+    tokens: Tokens
+    limits: Limits
+    inbox: Inbox
+    doorbell: Doorbell
+
+    def dispose(self) -> None:
+        """Closes every connection."""
+        self.database.dispose()
+        self.redis.close()
+
+
+def build(settings: Settings, catalogue: Catalogue, redis_url: str) -> Services:
+    """Returns the services of one process; opens no connection yet."""
+    database = Database(settings.database.url)
+    redis = redis_client.Redis.from_url(
+        redis_url, socket_timeout=REDIS_TIMEOUT_SECONDS, socket_connect_timeout=REDIS_TIMEOUT_SECONDS
+    )
+    return Services(
+        settings=settings,
+        catalogue=catalogue,
+        playbook=load_playbook(settings.playbook.path),
+        database=database,
+        redis=redis,
+        tokens=Tokens(database, settings),
+        limits=Limits(redis),
+        inbox=Inbox(database),
+        doorbell=Doorbell(redis),
+    )

@@ -1,0 +1,115 @@
+"""The database: SQLite by default, PostgreSQL by its url. The only file with SQL that just one of them knows.
+
+SQLite runs in WAL with synchronous=FULL: a committed delivery survives power loss, and Bitrix24 never sends it again.
+Writers take the lock at the start (BEGIN IMMEDIATE); inside one process they queue on a lock of ours first, since
+SQLite's own waiting sleeps and wakes unfairly.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.pool import QueuePool
+
+from b24app.errors import ConfigError
+
+BUSY_SECONDS = 15
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+class Database:
+    """Connections for short transactions: `read()` and `write()`. Never hold one over an HTTP call."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            parsed = make_url(url)
+        except sa.exc.ArgumentError as error:
+            raise ConfigError(f"[database] url: не адрес базы данных / not a database address: {url!r}") from error
+        if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+            raise ConfigError(
+                f"[database] url: sqlite или postgresql / sqlite or postgresql, not {parsed.drivername!r}"
+            )
+        self.url = url
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            if not parsed.database or parsed.database == ":memory:":
+                raise ConfigError("[database] url: нужен файл, например sqlite:///var/b24app.db / a file is needed")
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            self.engine = sa.create_engine(
+                url, poolclass=QueuePool, pool_size=10, max_overflow=20, connect_args={"timeout": BUSY_SECONDS}
+            )
+            sa.event.listen(self.engine, "connect", _prepare_sqlite)
+        else:
+            self.engine = sa.create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True)
+        self._writers: threading.Lock | nullcontext[None] = threading.Lock() if self.is_sqlite else nullcontext()
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """Yields a connection with one consistent view; nothing may be written through it."""
+        with self.engine.connect() as connection:
+            if self.is_sqlite:
+                connection.exec_driver_sql("BEGIN")
+            yield connection
+            connection.rollback()
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """Yields a connection inside the only write transaction there is; commits at the end, rolls back on an error."""
+        with self._writers, self.engine.connect() as connection:
+            try:
+                if self.is_sqlite:
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")
+                else:
+                    connection.begin()
+                yield connection
+                connection.commit()
+            except BaseException:
+                connection.rollback()
+                raise
+
+    def serialise(self, connection: sa.Connection, name: str) -> None:
+        """Makes transactions that serialise on the same name wait for each other (SQLite has one writer anyway)."""
+        if not self.is_sqlite:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(name, 0))))
+
+    def upsert(self, table: sa.Table, values: dict[str, Any], keys: tuple[str, ...]) -> sa.Insert:
+        """Returns the statement that inserts the row, or overwrites the one with the same keys."""
+        statement = (sqlite.insert if self.is_sqlite else postgresql.insert)(table).values(values)
+        changed = {name: statement.excluded[name] for name in values if name not in keys}
+        return statement.on_conflict_do_update(index_elements=list(keys), set_=changed)
+
+    def insert_once(self, table: sa.Table, values: dict[str, Any]) -> sa.Insert:
+        """Returns the statement that inserts the row, or does nothing where a unique key already stands."""
+        return (sqlite.insert if self.is_sqlite else postgresql.insert)(table).values(values).on_conflict_do_nothing()
+
+    def migrate(self) -> None:
+        """Brings the database to the newest schema; safe to call from several processes at once."""
+        config = AlembicConfig()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        with self.write() as connection:
+            self.serialise(connection, "migrate")
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def dispose(self) -> None:
+        """Closes every connection (before a fork, and at the end)."""
+        self.engine.dispose()
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions are ours to begin
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
