@@ -1,0 +1,398 @@
+"""The doors of REST: addresses, authorisation, parameters, limits, envelope, batch (general-principles.md, batch.md)."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox import faults, php, tokens
+from sandbox.method import (
+    DOCUMENTED,
+    METHODS,
+    METHODS_V3,
+    Call,
+    Method,
+    Page,
+    RestError,
+    Row,
+    as_map,
+    missing,
+    plain,
+    yes,
+)
+from sandbox.portal import Portal
+from sandbox.server import Request, Response
+
+BATCH_SIZE = 50
+SECRETS = {"auth", "access_token", "refresh_token", "client_secret", "application_token"}
+_REFERENCE = re.compile(r"\$result((?:\[[^\[\]]+\])+)")
+
+
+@dataclass(slots=True)
+class Door:
+    """What an address says: the method as written, the webhook (user id, code) or None, REST 3.0 or classic."""
+
+    method: str
+    webhook: tuple[str, str] | None
+    v3: bool
+
+
+def door_of(path: str) -> Door | None:
+    """The door of a path under /rest/, or None; doubled and trailing slashes and a .json suffix do not matter."""
+    parts = [part for part in path.split("/") if part]
+    if not parts or parts[0] != "rest":
+        return None
+    parts = parts[1:]
+    v3 = bool(parts) and parts[0] == "api"
+    if v3:
+        parts = parts[1:]
+    webhook = None
+    if len(parts) >= 2 and parts[0].isdigit():
+        webhook = (parts[0], parts[1])
+        parts = parts[2:]
+    name = parts[0] if parts else ""
+    for suffix in (".json", ".xml"):
+        if name.lower().endswith(suffix):
+            name = name[: -len(suffix)]
+    return Door(name, webhook, v3)
+
+
+def read_parameters(request: Request) -> tuple[Any, bool]:
+    """(query and body as one tree, or the list of positional parameters; whether a JSON body was broken)."""
+    query = php.parse_query(request.query)
+    try:
+        body = php.parse_body(request.body, request.headers.get("content-type", ""))
+    except ValueError:
+        return query, True
+    if isinstance(body, list):
+        return (body if body else query), False
+    if not isinstance(body, dict):
+        return query, False
+    return {**query, **body}, False
+
+
+def name_positional(entry: Method, params: Any) -> Row:
+    """Named parameters: a list, or a map that has only the keys 0..n-1, is read in the documented order."""
+    if isinstance(params, dict) and params and all(key.isdigit() for key in params):
+        params = [params[key] for key in sorted(params, key=int)]
+    if isinstance(params, list):
+        return {name: value for name, value in zip(entry.params, params, strict=False)}
+    return dict(params)
+
+
+def mask(value: Any) -> Any:
+    """Parameters for the ledger, without secrets."""
+    if isinstance(value, dict):
+        return {key: "***" if key.lower() in SECRETS else mask(child) for key, child in value.items()}
+    return [mask(child) for child in value] if isinstance(value, list) else value
+
+
+def dump(data: Any) -> bytes:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+@dataclass(slots=True)
+class Caller:
+    """Who makes a request: the parts of a `Call` that do not depend on the method."""
+
+    user: Row
+    application: Row | None
+    webhook: Row | None
+    token: Row | None
+    scopes: frozenset[str]
+    hops: int
+
+    def call(self, portal: Portal, entry: Method, params: Any) -> Call:
+        return Call(
+            portal=portal,
+            method=entry,
+            params=name_positional(entry, params),
+            user=self.user,
+            application=self.application,
+            webhook=self.webhook,
+            token=self.token,
+            scopes=self.scopes,
+            hops=self.hops,
+        )
+
+
+def authorize(portal: Portal, door: Door, params: Any, request: Request) -> Caller:
+    """Who calls. RestError with the answer of a portal to an absent, wrong, expired or powerless authorisation."""
+    if door.webhook is not None:
+        user_id, code = door.webhook
+        webhook = portal["webhooks"].first(USER_ID=int(user_id), CODE=code) if len(user_id) < 19 else None
+        user = portal.user(int(user_id)) if webhook else None
+        if webhook is None or user is None or not user["ACTIVE"]:
+            raise RestError("NO_AUTH_FOUND" if portal.settings.statuses == "docs" else "INVALID_CREDENTIALS")
+        return Caller(user, None, webhook, None, frozenset(webhook["SCOPES"]), 7)
+    access = ""
+    if isinstance(params, dict):
+        access = plain(params.get("auth") or params.get("access_token") or "")
+    if not access:
+        header = request.headers.get("authorization", "")
+        access = header[7:].strip() if header[:7].lower() == "bearer " else ""
+    if not access:
+        raise RestError("NO_AUTH_FOUND")
+    token, application, user = tokens.resolve(portal, access)
+    return Caller(user, application, None, token, frozenset(token["SCOPES"]), token["HOPS"])
+
+
+def find(name: str, v3: bool = False) -> Method:
+    """The served method of that name in any case of letters; ERROR_METHOD_NOT_FOUND else."""
+    entry = (METHODS_V3 if v3 else METHODS).get(name.lower())
+    if entry is None:
+        raise RestError("ERROR_METHOD_NOT_FOUND")
+    return entry
+
+
+def check(call: Call) -> None:
+    """Scope, kind of authorisation, administrator, operating limit: everything before the method itself."""
+    portal, entry = call.portal, call.method
+    if entry.scope and not any(scope in call.scopes for scope in entry.scope.split("|")):
+        kind = "webhook token" if call.webhook is not None else "access token"
+        raise RestError("insufficient_scope", f"The request requires higher privileges than provided by the {kind}")
+    if portal.limits.blocked(call.owner, entry.name, portal.now()):
+        raise RestError("OPERATION_TIME_LIMIT")
+    if entry.application:
+        call.application_only()
+    if entry.admin and not call.admin:
+        raise RestError("ACCESS_DENIED")
+    if entry.style == "controller":
+        for name in entry.required:
+            if call.params.get(name) is None:
+                raise missing(name)
+
+
+def perform(call: Call) -> Page:
+    """Run the method under the portal's lock and charge its time. RestError when it refuses."""
+    portal, entry = call.portal, call.method
+    with portal.lock:
+        check(call)
+        call.cost = portal.random.uniform(*entry.cost)
+        try:
+            outcome = entry.handler(call)
+        finally:
+            portal.limits.charge(call.owner, entry.name, call.cost, portal.now())
+    return outcome if isinstance(outcome, Page) else Page(outcome)
+
+
+def timing(portal: Portal, start: float, began: float, owner: str = "", name: str = "") -> Row:
+    """The `time` of an envelope; `operating` is the sum of the method's last ten minutes, when a method ran."""
+    spent = time.perf_counter() - began
+    finish = start + spent
+    entry: Row = {
+        "start": round(start, 6),
+        "finish": round(finish, 6),
+        "duration": round(spent, 9),
+        "processing": round(spent, 9),
+        "date_start": portal.iso(start),
+        "date_finish": portal.iso(finish),
+    }
+    if name:
+        now = portal.now()
+        entry["operating_reset_at"] = portal.limits.reset_at(owner, name, now)
+        entry["operating"] = round(portal.limits.operating(owner, name, now), 9)
+    return entry
+
+
+def status_of(portal: Portal, error: RestError) -> int:
+    """The HTTP status by the portal's switch "sdk" or "docs"."""
+    if portal.settings.statuses == "docs":
+        return DOCUMENTED.get(str(error.code), error.status)
+    return error.status
+
+
+def pause(portal: Portal, seconds: float) -> None:
+    """Wait that many seconds of the portal's clock."""
+    time.sleep(seconds / portal.clock.speed)
+
+
+def handle(portal: Portal, request: Request) -> Response | None:
+    """The answer to a request under /rest/, or None when the path is none of REST."""
+    door = door_of(request.path)
+    if door is None:
+        return None
+    if door.v3:
+        from sandbox import v3
+
+        return v3.handle(portal, door, request)
+    params, _ = read_parameters(request)
+    entry = portal.ledger.add(
+        "request", method=door.method.lower(), params=mask(params), status=0, error="", batch=[], user_id=None,
+        application="", level=0.0, operating=0.0,
+    )  # fmt: skip
+    inner = _inner_names(params) if door.method.lower() == "batch" else []
+    entry["batch"] = inner
+    response = _with_faults(portal, door.method, inner, lambda: _answer(portal, door, params, request, entry))
+    entry["status"] = 0 if response.drop else response.status
+    entry["level"] = round(portal.limits.level(request.remote, portal.now()), 3)
+    return response
+
+
+def _with_faults(portal: Portal, name: str, inner: list[str], work: Callable[[], Response]) -> Response:
+    with portal.lock:
+        before = faults.take(portal, [name], "before") or _inner_fault(portal, inner, "before")
+    if before is not None:
+        if before["effect"] == "delay":
+            pause(portal, before["seconds"])
+        elif before["effect"] == "error":
+            return failure(portal, RestError(before["error"], before["error_description"], before["status"] or 400))
+        else:
+            return faults.broken(before, None)
+    response = work()
+    with portal.lock:
+        after = faults.take(portal, [name, *inner], "after")
+    if after is not None:
+        if after["effect"] == "delay":
+            pause(portal, after["seconds"])
+        elif after["effect"] == "error":
+            return failure(portal, RestError(after["error"], after["error_description"], after["status"] or 400))
+        else:
+            return faults.broken(after, response)
+    return response
+
+
+def _inner_fault(portal: Portal, inner: list[str], when: str) -> Row | None:
+    """A rule that hits a batch as a whole; "error" and "delay" belong to the inner command itself."""
+    names = {name.lower() for name in inner}
+    if any(
+        rule["count"] > 0 and rule["when"] == when and rule["method"].lower() in names and rule["effect"] != "error"
+        for rule in portal.faults
+    ):
+        return faults.take(portal, [name for name in inner], when, inner=True)
+    return None
+
+
+def failure(portal: Portal, error: RestError, extra: Row | None = None) -> Response:
+    """The answer of an error."""
+    body: Row = {"error": error.code, "error_description": error.description, **(extra or {})}
+    return Response(status_of(portal, error), dump(body))
+
+
+def _answer(portal: Portal, door: Door, params: Any, request: Request, entry: Row) -> Response:
+    start, began = portal.now(), time.perf_counter()
+    try:
+        if portal.settings.deleted:
+            raise RestError("PORTAL_DELETED")
+        with portal.lock:
+            if not portal.limits.hit(request.remote, start):
+                raise RestError("QUERY_LIMIT_EXCEEDED")
+            method = find(door.method)
+            caller = authorize(portal, door, params, request)
+        call = caller.call(portal, method, params)
+        entry["user_id"] = call.user_id
+        entry["application"] = call.owner
+        if method.name == "batch":
+            outcome = Page(run_batch(caller, call))
+        else:
+            outcome = perform(call)
+    except RestError as error:
+        entry["error"] = error.code
+        extra = {"time": timing(portal, start, began)} if error.code == "OPERATION_TIME_LIMIT" else None
+        return failure(portal, error, extra)
+    body: Row = {"result": outcome.result}
+    if outcome.total is not None:
+        if outcome.next is not None:
+            body["next"] = outcome.next
+        body["total"] = outcome.total
+    body["time"] = timing(portal, start, began, call.owner, method.name)
+    entry["operating"] = body["time"]["operating"]
+    return Response(200, dump(body))
+
+
+def _commands(params: Any) -> list[tuple[str, Any]]:
+    commands = as_map(params.get("cmd") if isinstance(params, dict) else None)
+    return list(commands.items())
+
+
+def split_command(command: Any) -> tuple[str, str]:
+    """(method, query) of one batch command; suffix .json and leading slash do not matter."""
+    name, _, query = plain(command).partition("?")
+    name = name.strip().strip("/")
+    return (name[:-5] if name.lower().endswith(".json") else name), query
+
+
+def _inner_names(params: Any) -> list[str]:
+    return [split_command(command)[0].lower() for _, command in _commands(params)]
+
+
+def substitute(value: Any, results: Row) -> Any:
+    """`value` with $result[label][field]... replaced: a whole reference keeps its type, a part becomes text."""
+    if isinstance(value, dict):
+        return {key: substitute(child, results) for key, child in value.items()}
+    if isinstance(value, list):
+        return [substitute(child, results) for child in value]
+    if not isinstance(value, str) or "$result" not in value:
+        return value
+    whole = _REFERENCE.fullmatch(value)
+    if whole:
+        return _lookup(whole.group(1), results)
+
+    def text(found: re.Match[str]) -> str:
+        part = _lookup(found.group(1), results)
+        return "" if isinstance(part, (dict, list)) else plain(part)
+
+    return _REFERENCE.sub(text, value)
+
+
+def _lookup(path: str, results: Row) -> Any:
+    node: Any = results
+    for part in re.findall(r"\[([^\[\]]+)\]", path):
+        if isinstance(node, dict):
+            node = node.get(part)
+        elif isinstance(node, list) and part.isdigit() and int(part) < len(node):
+            node = node[int(part)]
+        else:
+            return None
+    return node
+
+
+def run_batch(caller: Caller, outer: Call) -> Row:
+    """The five maps of a batch's result, [] where empty. Inner methods are charged one by one."""
+    portal = outer.portal
+    commands = _commands(outer.params)
+    if len(commands) > BATCH_SIZE:
+        raise RestError("ERROR_BATCH_LENGTH_EXCEEDED")
+    halt = yes(outer.params.get("halt"))
+    results: Row = {}
+    errors: Row = {}
+    totals: Row = {}
+    following: Row = {}
+    times: Row = {}
+    for label, command in commands:
+        name, query = split_command(command)
+        start, began = portal.now(), time.perf_counter()
+        try:
+            with portal.lock:
+                rule = faults.take(portal, [name], "before", inner=True)
+            if rule is not None and rule["effect"] == "delay":
+                pause(portal, rule["seconds"])
+            elif rule is not None:
+                raise RestError(rule["error"], rule["error_description"], rule["status"] or 400)
+            method = find(name)
+            if not method.batch:
+                raise RestError("ERROR_BATCH_METHOD_NOT_ALLOWED")
+            call = caller.call(portal, method, substitute(php.parse_query(query), results))
+            outcome = perform(call)
+        except RestError as error:
+            errors[label] = {"error": error.code, "error_description": error.description}
+            if halt:
+                break
+            continue
+        results[label] = outcome.result
+        if outcome.total is not None:
+            totals[label] = outcome.total
+        if outcome.next is not None:
+            following[label] = outcome.next
+        times[label] = timing(portal, start, began, call.owner, method.name)
+    return {
+        "result": php.listed(results),
+        "result_error": php.listed(errors),
+        "result_total": php.listed(totals),
+        "result_next": php.listed(following),
+        "result_time": php.listed(times),
+    }
