@@ -1,0 +1,85 @@
+# make demo — показать приложение на учебном портале; make test — всё проверить.
+# make demo shows the application on a sandbox portal; make test checks everything.
+
+PYTHON ?= python3
+CONFIG ?= config.toml
+BIN := .venv/bin
+APP_STAMP := .venv/.installed-app
+DEV_STAMP := .venv/.installed-dev
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes
+COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+	--strip-extras --allow-unsafe
+
+.PHONY: help setup demo test check bench screenshots run lock clean
+
+help:
+	@echo 'make demo         учебный портал и сцена: пропущенный звонок находит менеджера / the scene on a sandbox portal'
+	@echo 'make run          рабочий запуск по config.toml / run by config.toml'
+	@echo 'make test         все проверки и тесты / every check and test'
+	@echo 'make check        только проверки кода / only the checks of the code'
+	@echo 'make bench        измерения / measurements'
+	@echo 'make screenshots  снимки для README из живого показа / pictures for the README from the running demo'
+	@echo 'make lock         закрепить версии заново / pin the versions anew'
+
+setup: $(APP_STAMP)
+
+demo: setup
+	@$(BIN)/b24app demo $(DEMO)
+
+run: setup
+	@$(BIN)/b24app --config $(CONFIG) run
+
+test: check $(BIN)/.browser
+	$(BIN)/python -m pytest
+
+check: $(DEV_STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(DEV_STAMP)
+	@$(BIN)/python -m benchmarks
+
+screenshots: $(DEV_STAMP) $(BIN)/.browser
+	@$(BIN)/python docs/images/take.py
+
+lock: $(DEV_STAMP)
+	$(COMPILE) --extra dev --output-file requirements-dev.txt pyproject.toml
+	$(COMPILE) --constraint requirements-dev.txt --output-file requirements.txt pyproject.toml
+
+clean:
+	rm -rf .venv var build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+# The project itself is not built: a path file beside the packages and a starter do, and need no network.
+$(BIN)/b24app:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'Нужен Python 3.11 или новее / Python 3.11 or newer is needed: make PYTHON=python3.11'; exit 1; }
+	@echo 'Готовлю окружение .venv / Preparing .venv ...'
+	@$(PYTHON) -m venv .venv || \
+		{ echo 'Нужен модуль venv / The venv module is needed: apt-get install python3-venv'; rm -rf .venv; exit 1; }
+	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' | \
+		{ read -r packages; pwd > "$$packages/b24app.pth"; }
+	@printf '#!%s\nimport sys\n\nfrom b24app.__main__ import main\n\nsys.exit(main())\n' "$$(pwd)/$(BIN)/python" > $@
+	@chmod +x $@
+
+$(APP_STAMP): requirements.txt | $(BIN)/b24app
+	@echo 'Ставлю закреплённые пакеты / Installing the pinned packages (requirements.txt) ...'
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+$(DEV_STAMP): requirements.txt requirements-dev.txt | $(BIN)/b24app
+	@echo 'Ставлю закреплённые пакеты для проверок / Installing the pinned packages for tests (requirements-dev.txt) ...'
+	@$(PIP) -r requirements-dev.txt
+	@touch $(APP_STAMP) $@
+
+# Pages are tested in the system's Chromium.
+$(BIN)/.browser: | $(DEV_STAMP)
+	@if command -v chromium >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo 'Ставлю chromium для тестов страниц / Installing chromium to test the pages ...'; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+	else \
+		echo 'Тестам страниц нужен chromium / The tests of pages need chromium: sudo apt-get install chromium'; exit 1; \
+	fi
+	@touch $@

@@ -1,0 +1,69 @@
+"""One line per step, key=value, without a token or a client's whole phone number.
+
+Modules write `logging.getLogger(__name__).info("delivery=%s state=done", ...)`; the line around it, and the masks over all
+of it (arguments and exception texts too), are made here.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import time
+from collections.abc import Iterable
+from typing import IO
+
+MASK = "***"
+
+_SECRET_NAMES = (
+    "access_token|refresh_token|application_token|event_token|client_secret|secret_key|password|authorization"
+    "|auth_id|refresh_id|auth"
+)
+# name=value, name: value, "name": "value", auth[name]=value
+_NAMED = re.compile(
+    rf"(?P<name>\b(?:{_SECRET_NAMES})\b\]?[\"']?\s*(?:=|:|%3D)\s*(?:Bearer\s+)?[\"']?)(?P<value>[^\s\"'&,;}}{{\[\]()]{{6,}})",
+    re.IGNORECASE,
+)
+_WEBHOOK = re.compile(r"(/rest/(?:api/)?\d+/)[A-Za-z0-9]{8,}")
+_LONG_HEX = re.compile(r"\b[0-9a-f]{40,}\b", re.IGNORECASE)  # access tokens; a member_id has 32 digits and may be read
+_URL_PASSWORD = re.compile(r"(\w+://[^\s:/@]*:)[^\s@/]+(?=@)")
+_PHONE = re.compile(r"(?<![\w.:+-])(?:\+\d|[78](?=[\s(-]?\(?9\d\d))(?:[\s()-]{0,2}\d){9,13}(?![\w.:])")
+
+
+def masked(text: str, secrets: Iterable[str] = ()) -> str:
+    """Returns the text without tokens, secrets and passwords; of a phone number four last digits are left."""
+    for secret in secrets:
+        text = text.replace(secret, MASK)
+    text = _NAMED.sub(rf"\g<name>{MASK}", text)
+    text = _WEBHOOK.sub(rf"\g<1>{MASK}", text)
+    text = _LONG_HEX.sub(MASK, text)
+    text = _URL_PASSWORD.sub(rf"\g<1>{MASK}", text)
+    return _PHONE.sub(lambda found: MASK + re.sub(r"\D", "", found.group())[-4:], text)
+
+
+class LineFormatter(logging.Formatter):
+    """Formats a record as one masked line: `at=... level=info from=b24app.engine.run <message> trace="..."`."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        super().__init__()
+        self._secrets = tuple(secret for secret in secrets if len(secret) >= 6)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Returns the line."""
+        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        line = f"at={at}.{int(record.msecs):03d}Z level={record.levelname.lower()} from={record.name} {record.getMessage()}"
+        if record.exc_info:
+            line += f' trace="{self.formatException(record.exc_info)}"'
+        return masked(line.replace("\r", "").replace("\n", "\\n"), self._secrets)
+
+
+def setup(level: str = "INFO", *, secrets: Iterable[str] = (), stream: IO[str] | None = None) -> None:
+    """Sends every log line of this process to `stream` (standard error), masked; `secrets` are masked by value."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(LineFormatter(secrets))
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    # Libraries that tell every request or answer in full: their lines hold clients' data.
+    for name in ("urllib3", "fast_bitrix24", "aiohttp", "asyncio", "alembic", "rq.worker", "rq"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
