@@ -1,7 +1,7 @@
 """One line per step, key=value, without a token or a client's whole phone number.
 
-Modules write `logging.getLogger(__name__).info("delivery=%s state=done", ...)`; the line around it, and the masks over all
-of it (arguments and exception texts too), are made here.
+Modules write `logging.getLogger(__name__).info("delivery=%s state=done", ...)`; the line around it, and the masks over
+all of it (arguments and exception texts too), are made here.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import IO
 
 MASK = "***"
 
-_SECRET_NAMES = (
+_NAMES = (
     "access_token|refresh_token|application_token|event_token|client_secret|secret_key|password|authorization"
     "|auth_id|refresh_id|auth"
 )
 # name=value, name: value, "name": "value", auth[name]=value
 _NAMED = re.compile(
-    rf"(?P<name>\b(?:{_SECRET_NAMES})\b\]?[\"']?\s*(?:=|:|%3D)\s*(?:Bearer\s+)?[\"']?)(?P<value>[^\s\"'&,;}}{{\[\]()]{{6,}})",
+    rf"(?P<name>\b(?:{_NAMES})\b\]?[\"']?\s*(?:=|:|%3D)\s*(?:Bearer\s+)?[\"']?)(?P<value>[^\s\"'&,;}}{{\[\]()]{{6,}})",
     re.IGNORECASE,
 )
 _WEBHOOK = re.compile(r"(/rest/(?:api/)?\d+/)[A-Za-z0-9]{8,}")
@@ -51,7 +51,8 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Returns the line."""
         at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        line = f"at={at}.{int(record.msecs):03d}Z level={record.levelname.lower()} from={record.name} {record.getMessage()}"
+        level = record.levelname.lower()
+        line = f"at={at}.{int(record.msecs):03d}Z level={level} from={record.name} {record.getMessage()}"
         if record.exc_info:
             line += f' trace="{self.formatException(record.exc_info)}"'
         return masked(line.replace("\r", "").replace("\n", "\\n"), self._secrets)
