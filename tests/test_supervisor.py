@@ -62,11 +62,14 @@ def _started(folder: Path, name: str) -> list[list[int]]:
 
 @pytest.fixture
 def supervising(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([sys.executable, "-c", SUPERVISE, str(tmp_path)], stderr=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-c", SUPERVISE, str(tmp_path)], stderr=subprocess.DEVNULL)
     _wait(lambda: all(_started(tmp_path, name) for name in ("first", "middle", "last")))
     yield process
     process.kill()
-    process.communicate()
+    process.wait()
+    for pid in (pid for name in ("first", "middle", "last") for row in _started(tmp_path, name) for pid in row):
+        if _alive(pid):
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_it_stops_children_in_order_and_ends(supervising: subprocess.Popen[bytes], tmp_path: Path) -> None:
