@@ -122,8 +122,20 @@ def embedded_redis(data: Path) -> tuple[Program, str]:
         "loglevel": "warning",
     }
     text = "".join(f"{key} {value}\n" for key, value in options.items())
-    program = Program("redis", (str(get_binary_path()), "-"), stdin=text, stop_order=2)
-    return program, f"redis://:{password}@127.0.0.1:{port}/0"
+    url = f"redis://:{password}@127.0.0.1:{port}/0"
+    _url_file(data).touch(0o600)
+    _url_file(data).write_text(url)
+    return Program("redis", (str(get_binary_path()), "-"), stdin=text, stop_order=2), url
+
+
+def running_redis(settings: Settings) -> str:
+    """Returns the url of the Redis that a running `b24app run` has embedded, for `doctor`; "" where none ever ran."""
+    file = _url_file(Path(settings.run.data) / "redis")
+    return file.read_text() if file.exists() else ""
+
+
+def _url_file(data: Path) -> Path:
+    return data / "url"
 
 
 def free_port() -> int:

@@ -16,6 +16,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config as AlembicConfig
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import QueuePool
@@ -63,7 +65,7 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """Yields a connection inside the only write transaction there is; commits at the end, rolls back on an error."""
+        """Yields a connection inside a write transaction; commits at the end, rolls back on an error."""
         with self._writers, self.engine.connect() as connection:
             try:
                 if self.is_sqlite:
@@ -99,6 +101,12 @@ class Database:
             self.serialise(connection, "migrate")
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+    def is_migrated(self) -> bool:
+        """Tells whether the schema is the newest one that this version knows."""
+        head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+        with self.read() as connection:
+            return MigrationContext.configure(connection).get_current_revision() == head
 
     def dispose(self) -> None:
         """Closes every connection (before a fork, and at the end)."""

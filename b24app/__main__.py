@@ -1,0 +1,140 @@
+"""The command line and the wiring: the engine does not know the robots, it is handed the catalogue here.
+
+b24app --config config.toml run            all of it on one machine
+b24app --config config.toml web | worker | clock    the same in parts, for several machines
+b24app --config config.toml doctor         what works and what needs a person; exit status 0 or 1
+b24app demo [--once]                       the scene on a sandbox portal; needs no configuration
+b24app sandbox ...                         the sandbox portal alone (`python -m sandbox ...`)
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from b24app import config, logs, supervisor
+from b24app.errors import ConfigError
+from b24app.services import Services, build
+
+NO_REDIS = "redis://127.0.0.1:1/0"
+"""For `doctor` where nothing runs: nobody listens there, and the finding says so."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit status; 2 when the configuration is wrong."""
+    options, rest = _parser().parse_known_args(arguments)
+    if rest and options.command != "sandbox":
+        _parser().error(f"unrecognized arguments: {' '.join(rest)}")
+    try:
+        return _run(options, rest)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="b24app",
+        description="Приложение Bitrix24, с которым отдел продаж не теряет лидов. "
+        "A Bitrix24 application with which a sales team loses no lead.",
+    )
+    parser.add_argument("--config", type=Path, default=Path("config.toml"), help="config.toml")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    for name, text in (
+        ("run", "всё на одной машине / all of it on one machine"),
+        ("web", "двери и страницы / the doors and pages"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--host", default="127.0.0.1")
+        command.add_argument("--port", type=int, default=8000)
+    commands.add_parser("worker", help="рабочий процесс / a worker")
+    commands.add_parser("clock", help="таймеры и сверка с порталом / timers and reconciliation")
+    commands.add_parser("doctor", help="что работает и что требует человека / what works, what needs a person")
+    demo = commands.add_parser("demo", help="показ на учебном портале / the scene on a sandbox portal")
+    demo.add_argument("--once", action="store_true", help="сыграть и выйти: 0 или 1 / play and exit 0 or 1")
+    demo.add_argument("--port", type=int, default=0, help="порт портала / the portal's port")
+    demo.add_argument("--en", action="store_true", help="по-английски / in English")
+    commands.add_parser("sandbox", add_help=False, help="учебный портал отдельно / the sandbox portal alone")
+    return parser
+
+
+def _run(options: argparse.Namespace, rest: Sequence[str]) -> int:
+    match options.command:
+        case "sandbox":
+            command = [sys.executable, "-m", "sandbox", *rest]
+            os.execv(sys.executable, command)  # noqa: S606 the sandbox is a process of its own, never imported
+        case "demo":
+            from b24app.demo import demo
+
+            return demo(once=options.once, port=options.port, language="en" if options.en else "")
+    settings = config.load(options.config)
+    logs.setup(settings.app.log_level, secrets=_secrets(settings))
+    match options.command:
+        case "run":
+            services = _services(settings, NO_REDIS)  # a mistake is said once, here, not by every child again and again
+            services.dispose()
+            return supervisor.run(settings, options.config.resolve(), options.host, options.port)
+        case "doctor":
+            from b24app.doctor import examine
+
+            return examine(_services(settings, settings.redis.url or supervisor.running_redis(settings) or NO_REDIS))
+    redis_url = _redis_url(settings)
+    return _serve(_services(settings, redis_url), options, redis_url)
+
+
+def _serve(services: Services, options: argparse.Namespace, redis_url: str) -> int:
+    try:
+        match options.command:
+            case "web":
+                from b24app.web.server import serve
+
+                serve(services, options.host, options.port)
+            case "worker":
+                from b24app.engine.jobs import work
+                from b24app.engine.run import Runner
+
+                runner = Runner(services.inbox, services.catalogue, services.open_portal, services.doorbell.ring)
+                work(runner.run_next, redis_url)
+            case "clock":
+                from b24app.engine.clock import Clock
+
+                Clock(services.inbox, services.catalogue, services.doorbell.ring).run()
+    finally:
+        services.dispose()
+    return 0
+
+
+def _services(settings: config.Settings, redis_url: str) -> Services:
+    from b24app.engine.declare import Catalogue
+    from b24app.pages import PLACEMENTS
+    from handlers import HANDLERS, TIMERS
+    from robots import ROBOTS
+
+    services = build(settings, Catalogue(ROBOTS, HANDLERS, TIMERS, PLACEMENTS), redis_url)
+    services.database.migrate()
+    return services
+
+
+def _redis_url(settings: config.Settings) -> str:
+    url = settings.redis.url or os.environ.get(supervisor.REDIS_URL_VARIABLE, "")
+    if not url:
+        raise ConfigError(
+            "[redis] url: пусто. Встроенный Redis поднимают команды run и demo; для web, worker и clock по отдельности "
+            "укажите адрес.\n"
+            "[redis] url: empty. run and demo start an embedded Redis; web, worker and clock alone need an address."
+        )
+    return url
+
+
+def _secrets(settings: config.Settings) -> list[str]:
+    own = [settings.app.secret_key, *settings.app.previous_secret_keys, settings.app.metrics_key]
+    return [secret for secret in (*own, *(portal.client_secret for portal in settings.portals)) if secret]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
