@@ -1,8 +1,8 @@
-"""The portal's limits, kept by all our processes together: how often we may ask, and for how long a method must rest.
+"""The portal's limits, kept by all our processes together: how often we may ask, how long a method must rest.
 
-Bitrix24 counts requests per portal and source address in a leaky bucket (limits.md): 50 fit and 2 a second leak, 250 and
-5 on Enterprise; one more is 503 QUERY_LIMIT_EXCEEDED. Other applications on our address fill the same bucket, so a part
-stays free for them; ordinary work stops earlier than urgent work: a ringing telephone never waits behind a report.
+Bitrix24 counts requests per portal and source address in a leaky bucket (limits.md): 50 fit and 2 a second leak, 250
+and 5 on Enterprise; one more is 503 QUERY_LIMIT_EXCEEDED. Others on our address fill the same bucket, so a part stays
+free for them; ordinary work stops earlier than urgent work: a ringing telephone never waits behind a report.
 Each method also has 480 seconds of running time in ten minutes; it is parked before it uses them up.
 
 The count stands in Redis and moves by one script on Redis's clock. Without Redis a process asks once a second.

@@ -3,8 +3,8 @@
 Secrets go to the authorization server of the settings and nowhere else. A portal's address is taken from that server's
 answers only, and only where it is the configured host or a public https name (`portal_address`).
 
-A refresh makes the old pair worthless, so two at once would leave a dead one behind. The tokens row therefore carries a
-lease: taken and given back in short transactions, never one open over HTTP; whoever waits re-reads and takes the new pair.
+A refresh makes the old pair worthless, so two at once would leave a dead one behind. The tokens row therefore carries
+a lease: taken and given back in short transactions, never one open over HTTP; whoever waits takes the new pair.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ LEASE = timedelta(seconds=45)
 WAIT_SECONDS = 30.0
 PAUSE_AFTER_OUTAGE = timedelta(seconds=10)
 PAUSE_AFTER_REFUSAL = timedelta(minutes=5)
-"""How long the authorization server is left alone after it failed or refused: many deliveries must not become a storm."""
+"""How long the authorization server is left alone after it failed or refused: deliveries must not become a storm."""
 ACCESS_LIFE = timedelta(hours=1)
 
 TOKEN_ALARM = "token"  # noqa: S105 - the name of an alarm
@@ -97,19 +97,7 @@ def matches(digest: str, token: str, *secret_keys: str) -> bool:
 
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 _REST_PATH = re.compile(r"(/[A-Za-z0-9._-]+)*/rest/?")
-_PRIVATE_ZONES = (
-    "local",
-    "localhost",
-    "internal",
-    "intranet",
-    "lan",
-    "home",
-    "corp",
-    "invalid",
-    "test",
-    "example",
-    "arpa",
-)
+_PRIVATE_ZONES = re.compile(r"local|localhost|internal|intranet|lan|home|corp|invalid|test|example|arpa")
 
 
 def portal_address(endpoint: str, configured_host: str) -> tuple[str, str]:
@@ -142,7 +130,7 @@ def _is_public_name(host: str) -> bool:
     labels = host.split(".")
     if len(labels) < 2 or len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
         return False
-    if labels[-1] in _PRIVATE_ZONES or not re.search(r"[a-z]", labels[-1]) or labels[-1].startswith("0x"):
+    if _PRIVATE_ZONES.fullmatch(labels[-1]) or not re.search(r"[a-z]", labels[-1]) or labels[-1].startswith("0x"):
         return False  # a last label that is a number makes browsers and resolvers read the whole as an address
     try:
         ipaddress.ip_address(host)
@@ -470,8 +458,8 @@ class Tokens:
             )
 
     def _alarm_dead_owner(self, member_id: str, spare: int | None = None) -> None:
-        ru = "Ключ сотрудника, который установил приложение, больше не действует: администратору нужно открыть приложение."
-        en = "The token of the person who installed the application is dead: an administrator has to open the application."
+        ru = "Ключ того, кто установил приложение, больше не действует: администратору нужно открыть приложение."
+        en = "The token of whoever installed the application is dead: an administrator has to open the application."
         raise_alarm(self._database, member_id, TOKEN_ALARM, ru, en)
         if spare is not None:
             log.warning("%s: ключ владельца мёртв, работаем от %s / the owner's token is dead", member_id, spare)

@@ -1,8 +1,8 @@
-"""Calls to one portal: single, in batches, REST 3.0. Typed errors say whether the portal may have carried a call out.
+"""Calls to one portal: single, in batches, REST 3.0. Errors say whether the portal may have carried a call out.
 
-Every request first asks `Limits` for leave and reports back what the answer says of limits. The access token goes in the
-body, to the stored client_endpoint only: redirects are never followed, a renamed portal is found at the authorization
-server (settings/how-to-call-rest-api/change-domen.md).
+Every request first asks `Limits` for leave and reports back what the answer says of limits. The access token goes in
+the body, to the stored client_endpoint only: redirects are never followed, a renamed portal is found at the
+authorization server (settings/how-to-call-rest-api/change-domen.md).
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 class Rest:
     """One portal's REST for one job or one request; not to be shared between threads.
 
-    It works with the stored token (`Tokens.owner`) and renews it when the portal says so; with `as_access_token` it works
-    with that token only: a person in a frame, no renewal, nobody else's rights. `urgent` work may fill more of the bucket;
-    `wait_seconds` is how long a call waits for room in it.
+    It works with the stored token (`Tokens.owner`) and renews it when the portal says so; with `as_access_token` it
+    works with that token only: a person in a frame, no renewal, nobody else's rights. `urgent` work may fill more of
+    the bucket; `wait_seconds` is how long a call waits for room in it.
     """
 
     def __init__(
@@ -96,8 +96,8 @@ class Rest:
     def call(self, call: Call, idempotency_key: str | None = None, *, reading: bool = False) -> Answer:
         """Returns the answer of one method; the key belongs to REST 3.0 writes (1-255 printable ASCII characters).
 
-        `reading` allows one repeat where the connection broke. Raises Temporary (certainly not carried out), OutcomeUnknown
-        (perhaps), or a Permanent error.
+        `reading` allows one repeat where the connection broke. Raises Temporary (certainly not carried out),
+        OutcomeUnknown (perhaps), or a Permanent error.
         """
         _check_method(call.method)
         headers = {}
@@ -189,7 +189,7 @@ class Rest:
         return {label: outcome[label] for label in calls}
 
     def where(self) -> tuple[str, str]:
-        """Returns (client_endpoint, access token) to work with now; for clients that send by themselves (bulk reads)."""
+        """Returns (client_endpoint, access token) to work with now, for clients that send by themselves."""
         return self._endpoint(), self._access()
 
     def renew(self) -> None:
@@ -217,8 +217,7 @@ class Rest:
         reading: bool = False,
     ) -> tuple[dict[str, Any], Mapping[str, str]]:
         """Returns (the JSON object with a result, HTTP headers); repeats only what was certainly not carried out."""
-        renewed = followed = reopened = False
-        refusals = 0
+        done: set[str] = set()
         name = methods[0] if path != "batch.json" else "batch"
         for _ in range(ROUNDS):
             access, endpoint = self._access(), self._endpoint()
@@ -231,52 +230,76 @@ class Rest:
                     headers=headers,
                 )
             except wire.BrokenConnection:
-                if not reading or reopened:
+                if not reading or "reopened" in done:
                     raise
-                reopened = True
+                done.add("reopened")
                 continue
             if 300 <= reply.status < 400:
-                if followed or self._as is not None:
-                    raise Temporary.after(f"портал переехал / the portal has moved: {endpoint}", timedelta(minutes=5))
-                followed = True
-                self._find_again(endpoint)
+                self.find_again(endpoint, done)
                 continue
             answer = read_answer(reply, name)
             if "error" not in answer:
-                self._works()
+                self.works()
                 return answer, reply.headers
-            code, error = self._error(reply.status, answer, name, access)
-            if self._as is not None and (code in _STALE or code in _UNUSABLE or code == "EXPIRED_TOKEN"):
-                raise AccessDenied(str(error), code=code)
-            if code == "EXPIRED_TOKEN" and not renewed:
-                renewed = True
-                self.renew()
-            elif code in _STALE and self._newer():
-                continue  # another process has renewed the pair, which kills the one that we held
-            elif code in _UNUSABLE and self._token is not None:
-                self.tokens.bury(self._token, str(error))
-                self._token = None
-            elif code == "QUERY_LIMIT_EXCEEDED" and refusals < 2:
-                refusals += 1
-                self.limits.drain(self.member_id)
-            else:
-                self._report(code, error, answer, methods)
-                raise error
+            error = self.error(reply.status, answer, name, access)
+            if not self.mend(error, done):
+                raise self.told(error, methods)
         raise Temporary.after(f"{name}: портал отвечает по кругу / the portal answers in circles", wire.RETRY_DELAY)
 
-    def _error(self, status: int, answer: dict[str, Any], name: str, access: str) -> tuple[str, B24AppError]:
+    def mend(self, error: B24AppError, done: set[str]) -> bool:
+        """Does what makes a refused request worth repeating and tells whether it did; `done` remembers what was tried.
+
+        expired_token: a newer pair. A pair that another process has replaced: its successor. A dismissed owner: a
+        living spare. QUERY_LIMIT_EXCEEDED: our bucket is taken for full, so that the next round waits.
+        """
+        code = _code(error)
+        if code == "QUERY_LIMIT_EXCEEDED":
+            self.limits.drain(self.member_id)
+            done.add("again" if code in done else code)
+            return "again" not in done
+        if self._as is not None:
+            return False
+        if code == "EXPIRED_TOKEN" and code not in done:
+            done.add(code)
+            self.renew()
+            return True
+        if code in _STALE:
+            held, self._token = self._token, self.tokens.owner(self.member_id)
+            return held is not None and (held.user_id, held.version) != (self._token.user_id, self._token.version)
+        if code in _UNUSABLE and self._token is not None:
+            self.tokens.bury(self._token, str(error))
+            self._token = None
+            return True
+        return False
+
+    def find_again(self, former: str, done: set[str]) -> None:
+        """Asks the authorization server, after a redirect, where the portal is now.
+
+        Temporary: it names the place we come from, or this is the second redirect, or the token is a person's.
+        """
+        if "moved" not in done and self._as is None:
+            done.add("moved")
+            if self._endpoint() == former:
+                self.renew()
+            if self._endpoint() != former:
+                return
+        raise Temporary.after(f"портал отсылает прочь / the portal redirects: {former}", timedelta(minutes=5))
+
+    def error(self, status: int, answer: Mapping[str, Any], name: str, access: str) -> B24AppError:
+        """Returns the typed error of an answer, without the token; AccessDenied where a person's own one is refused."""
         code, words = error_words(answer)
         retry_at = _reset_at(answer.get("time")) if code.upper() == "OPERATION_TIME_LIMIT" else None
         error = error_of(status, code, words.replace(access, "***"), name, retry_at=retry_at)
-        return code.upper(), error
+        if self._as is not None and _code(error) in {"EXPIRED_TOKEN"} | _STALE | _UNUSABLE:
+            return AccessDenied(str(error), code=code)
+        return error
 
-    def _report(self, code: str, error: B24AppError, answer: dict[str, Any], methods: list[str]) -> None:
-        """Tells limits and people what an answer that ends the call means for others."""
+    def told(self, error: B24AppError, methods: list[str]) -> B24AppError:
+        """Returns the error after telling limits and people what it means for others: a rest, a stop, an alarm."""
+        code = _code(error)
         if code == "OPERATION_TIME_LIMIT" and len(methods) == 1 and isinstance(error, Temporary):
-            error.retry_at = self.limits.park(self.member_id, methods[0], _reset_at(answer.get("time")))
-        elif code == "QUERY_LIMIT_EXCEEDED":
-            self.limits.drain(self.member_id)
-        elif code in _STALE:
+            error.retry_at = self.limits.park(self.member_id, methods[0], error.retry_at)
+        elif code in _STALE and isinstance(error, PortalClosed):
             ru = "Портал не признаёт ключ приложения: администратору нужно открыть приложение."
             en = "The portal does not accept the application's token: an administrator has to open the application."
             raise_alarm(self.database, self.member_id, TOKEN_ALARM, ru, en)
@@ -285,8 +308,10 @@ class Rest:
                 self.limits.stop(self.member_id, error.reason)
             ru, _, en = error.reason.partition(" / ")
             raise_alarm(self.database, self.member_id, REST_ALARM, ru, en)
+        return error
 
-    def _works(self) -> None:
+    def works(self) -> None:
+        """Notes that the portal answers: ends the alarm and the stop, if there were any."""
         if clear_alarm(self.database, self.member_id, REST_ALARM):
             self.limits.resume(self.member_id)
 
@@ -298,18 +323,6 @@ class Rest:
             if self._token.expires_at <= datetime.now(UTC):
                 self.renew()
         return self._token.access
-
-    def _newer(self) -> bool:
-        held, self._token = self._token, self.tokens.owner(self.member_id)
-        return held is None or (held.user_id, held.version) != (self._token.user_id, self._token.version)
-
-    def _find_again(self, former: str) -> None:
-        """Asks the authorization server where the portal is now; Temporary where it names the place we come from."""
-        self._token = self._token or self.tokens.owner(self.member_id)
-        if self._endpoint() == former:
-            self.renew()
-        if self._endpoint() == former:
-            raise Temporary.after(f"портал отсылает прочь / the portal redirects: {former}", timedelta(minutes=5))
 
     def _endpoint(self) -> str:
         with self.database.read() as connection:
@@ -339,6 +352,12 @@ class Rest:
         if code.upper() == "OPERATION_TIME_LIMIT":
             retry_at = self.limits.park(self.member_id, method, _reset_at(time))
         return error_of(0, code, words.replace(self._access(), "***"), method, retry_at=retry_at)
+
+
+def _code(error: B24AppError) -> str:
+    """The portal's code in capitals; what `error_of` took for expired_token is called that."""
+    code = str(getattr(error, "code", "")).upper()
+    return "EXPIRED_TOKEN" if "EXPIRED" in code and "TOKEN" in code else code
 
 
 def read_answer(reply: wire.Reply, method: str) -> dict[str, Any]:
