@@ -121,7 +121,7 @@ function column(type, stage, stages, list) {
     h(
       "header",
       { class: "column-head" },
-      h("h2", null, stageName(stage)),
+      h("h2", { title: stageName(stage) }, stageName(stage)),
       h("span", { class: "count" }, String(list.length)),
       sum ? h("span", { class: "column-sum" }, moneyText(sum)) : null,
     ),
@@ -195,9 +195,14 @@ function card(type, item, stage, stages) {
       owner ? h("span", { class: "card-owner" }, avatar(owner, "small"), h("span", null, nameOf(owner))) : h("span", { class: "card-owner muted" }, t("без ответственного", "nobody")),
       h("span", { class: "spacer" }),
       open ? h("span", { class: "mark", title: t("Открытые задачи", "Open tasks") }, icon("tasks"), h("span", { class: "visually-hidden" }, t("открытых задач:", "open tasks:")), String(open)) : null,
+    ),
+    h(
+      "div",
+      { class: "card-top" },
+      field(item, "sourceId") ? h("span", { class: "tag" }, sourceName(field(item, "sourceId"))) : null,
+      h("span", { class: "spacer" }),
       h("span", { class: "card-time" }, timeText(field(item, "createdTime") || field(item, "dateCreate"))),
     ),
-    field(item, "sourceId") ? h("span", { class: "tag" }, sourceName(field(item, "sourceId"))) : null,
   );
 }
 
@@ -555,7 +560,7 @@ function editForm(type, item, state, rows) {
         for (const [name, kind, old] of [["phone", "PHONE", phones], ["email", "EMAIL", emails]]) {
           const value = event.target.elements[name] ? event.target.elements[name].value.trim() : "";
           if (value && value !== ((old[0] || {}).value || "")) {
-            fields.fm = { ...(fields.fm || {}), [old[0] && old[0].id ? String(old[0].id) : `n${kind}`]: { typeId: kind, valueType: "WORK", value } };
+            fields.fm = { ...(fields.fm || {}), [old[0] && old[0].id ? String(old[0].id) : kind === "PHONE" ? "n0" : "n1"]: { typeId: kind, valueType: "WORK", value } };
           }
         }
         if (!Object.keys(fields).length || (await act("PATCH", `items/${type}/${id}`, { fields, user_id: store.me }, t(`Сохранено: ${nameOf(person(store.me))}`, `Saved by ${nameOf(person(store.me))}`)))) {

@@ -251,7 +251,12 @@ export function portalNow() {
   return moment(store.state && store.state.now) || Date.now();
 }
 
-const TIMEZONE = () => (store.state && store.state.timezone) || undefined;
+/** The portal's time zone: its name, or the offset that its clock shows. */
+export function portalZone() {
+  const state = store.state || {};
+  const offset = /([+-]\d\d:\d\d)$/.exec(String(state.now || ""));
+  return state.timezone || (offset ? offset[1] : undefined);
+}
 
 /** A moment as a person says it: "14:05", "вчера, 14:05", "3 нояб., 14:05". */
 export function timeText(value, full = false) {
@@ -260,7 +265,7 @@ export function timeText(value, full = false) {
     return "—";
   }
   const locale = store.lang === "en" ? "en-GB" : "ru-RU";
-  const zone = { timeZone: TIMEZONE() };
+  const zone = { timeZone: portalZone() };
   const clock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", ...(full ? { second: "2-digit" } : {}), ...zone });
   const day = new Intl.DateTimeFormat("sv-SE", zone);
   const today = day.format(portalNow());
