@@ -1,4 +1,4 @@
-"""Admits a portal and brings it in line: proof at the authorization server, one read batch, the difference, one write batch.
+"""Admits a portal and brings it in line: proof at the authorization server, read batch, difference, write batch.
 
 Every step tells what it did as a Line for the person who installs; a repeat does only what is still missing.
 """
@@ -36,8 +36,9 @@ READS = {
 }
 
 REST_V3_PROBE = Call("tasks.task.get", {"id": 0, "select": ["id"]}, v3=True)
-"""Reads nothing; a portal without REST 3.0 does not know the address, one with it complains about the id in its own way."""
+"""Reads nothing; a portal without REST 3.0 does not know the address, one with it complains in its own way."""
 
+ALREADY = ("ERROR_ACTIVITY_ALREADY_INSTALLED",)
 FREE_PLANS = frozenset({"project", "tf", "free"})
 
 
@@ -256,8 +257,8 @@ def _line(step: Step, outcome: Answer | B24AppError | None) -> Line:
         reason = "портал не выполнил / the portal did not carry it out"
     else:
         reason = outcome.reason if isinstance(outcome, Permanent) else str(outcome)
-    if step.call.method == "event.bind" and "unable to set event handler" in reason.lower():
-        return Line("present", step.what)  # bound between our look and our write
+    if getattr(outcome, "code", "") in ALREADY or "unable to set event handler" in reason.lower():
+        return Line("present", step.what)  # done by another process between our look and our write
     return Line("failed", step.what, _text(reason, reason), step.essential)
 
 

@@ -86,8 +86,7 @@ def wanted_events(catalogue: Catalogue) -> tuple[str, ...]:
 def differences(catalogue: Catalogue, public_url: str, user_id: int, present: Present) -> list[Step]:
     """Returns every wanted thing with what is to be done about it. `user_id` is whose token robots are called with."""
     steps = [_robot_step(robot, public_url, user_id, present) for robot in catalogue.robots]
-    for event in wanted_events(catalogue):
-        steps.append(_event_step(event, f"{public_url}/event", present))
+    steps += [_event_step(event, f"{public_url}/event", present) for event in wanted_events(catalogue)]
     for placement in catalogue.placements:
         handler = f"{public_url}/placement/{placement.page}"
         what = {

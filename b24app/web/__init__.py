@@ -1,0 +1,181 @@
+"""The doors over HTTP: the Flask application. What a door does stands in doors.py, frames.py and status.py."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from flask import Flask, Response, g, jsonify, request
+from werkzeug.exceptions import HTTPException
+
+from b24app.errors import AccessDenied, B24AppError, Malformed, NotFound, PortalClosed, Rejected, Temporary
+from b24app.pages.frame import Look, headers, statics
+from b24app.services import Services
+from b24app.store.portals import StorageDown, all_portals
+from b24app.web.doors import Accepted, Doors
+from b24app.web.frames import Frames, Page
+from b24app.web.gate import Gate, Passes, Proofs
+from b24app.web.incoming import MAX_BYTES, is_event, language_of
+from b24app.web.status import Insider, health, metrics
+
+log = logging.getLogger(__name__)
+
+FOR_EVER = "public, max-age=31536000, immutable"
+PAGES = ("/install", "/app", "/placement/")
+ANSWERED_IN_JSON = ("/install/again", "/app/action")
+
+
+def create_app(services: Services, *, resume: bool = False) -> Flask:
+    """Returns the application. `resume` goes on with installations that a stop of this process interrupted."""
+    app = Flask("b24app", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES
+    app.config["MAX_FORM_MEMORY_SIZE"] = MAX_BYTES
+    gate, proofs, passes = Gate(services.database, services.settings), Proofs(), Passes(services.settings)
+    doors = Doors(services, gate, proofs)
+    frames = Frames(services, gate, proofs, passes)
+    insider = Insider(services)
+
+    def body() -> bytes:
+        return request.get_data(cache=False)
+
+    def is_insider() -> bool:
+        forwarded = any(name in request.headers for name in ("X-Forwarded-For", "Forwarded", "X-Real-Ip", "Via"))
+        authorization = request.headers.get("Authorization", "")
+        return insider(request.remote_addr or "", forwarded, authorization, request.args.get("key", ""))
+
+    @app.post("/event")
+    def event() -> Response:
+        return _accepted(doors.event(body()))
+
+    @app.post("/robot/<code>")
+    def robot(code: str) -> Response:
+        return _accepted(doors.robot(code, body()))
+
+    @app.post("/install")
+    def install() -> Response:
+        posted = body()
+        if not is_event(posted):
+            return _page(frames.install(request.query_string, posted))
+        try:
+            return _accepted(doors.event(posted))
+        except B24AppError as error:
+            return _said(error)
+
+    @app.post("/install/again")
+    def install_again() -> Response:
+        return jsonify(frames.install_again(request.headers.get("Authorization", "")))
+
+    @app.post("/app")
+    def main() -> Response:
+        return _page(frames.app(request.query_string, body()))
+
+    @app.post("/app/action")
+    def action() -> Response:
+        return jsonify(frames.act(request.headers.get("Authorization", ""), request.get_json(silent=True)))
+
+    @app.post("/placement/<page>")
+    def placement(page: str) -> Response:
+        return _page(frames.placement(page, request.query_string, body()))
+
+    @app.get("/health")
+    def show_health() -> tuple[Response, int]:
+        status, answer = health(services, insider=is_insider())
+        return jsonify(answer), status
+
+    @app.get("/metrics")
+    def show_metrics() -> Response:
+        counted = metrics(services, doors, insider=is_insider())
+        return Response(counted, content_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @app.get("/static/<name>")
+    def static(name: str) -> Response:
+        file = statics().get(name)
+        if file is None:
+            raise NotFound("такого файла нет / there is no such file")
+        response = Response(file.body, content_type=file.content_type)
+        response.headers["Cache-Control"] = FOR_EVER if request.args.get("v") else "no-cache"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+    @app.get("/")
+    @app.get("/app")
+    @app.get("/install")
+    def index() -> tuple[Response, int]:
+        status, answer = health(services, insider=False)
+        return _page(_index(services, works=answer["serving"])), status
+
+    @app.errorhandler(B24AppError)
+    def refused(error: B24AppError) -> Response:
+        log.info("path=%s refused=%s reason=%s", request.path, type(error).__name__, error)
+        if request.path.startswith(PAGES) and request.path not in ANSWERED_IN_JSON:
+            return _page(frames.refusal(error, language_of(request.args.get("LANG", ""))))
+        return _said(error)
+
+    @app.errorhandler(StorageDown)
+    def storage_down(error: Exception) -> tuple[Response, int]:
+        log.error("path=%s storage=down error=%s", request.path, type(error).__name__)
+        return Response("storage\n", content_type="text/plain; charset=utf-8"), 503
+
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> tuple[Response, int]:
+        return Response(f"{error.name}\n", content_type="text/plain; charset=utf-8"), error.code or 500
+
+    @app.before_request
+    def start() -> None:
+        g.started = time.perf_counter()
+
+    @app.after_request
+    def told(response: Response) -> Response:
+        milliseconds = (time.perf_counter() - g.started) * 1000 if "started" in g else 0.0
+        log.info(
+            "door=%s method=%s status=%d ms=%.1f", request.path, request.method, response.status_code, milliseconds
+        )
+        return response
+
+    if resume:
+        for row in all_portals(services.database).values():
+            if row.active and row.facts.get("in_line") is not True:
+                doors.bring_in_line_soon(row.member_id)
+    return app
+
+
+def _accepted(accepted: Accepted) -> Response:
+    response = Response(accepted.word + "\n", content_type="text/plain; charset=utf-8")
+    response.call_on_close(accepted.after)
+    return response
+
+
+def _page(page: Page) -> Response:
+    return Response(page.body, status=page.status, headers=page.headers)
+
+
+def _said(error: B24AppError) -> Response:
+    match error:
+        case Malformed():
+            status = error.status
+        case Rejected() | AccessDenied():
+            status = 403
+        case NotFound():
+            status = 404
+        case Temporary() | PortalClosed():
+            status = 503
+        case _:
+            status = 502
+    response = jsonify({"error": getattr(error, "reason", str(error))})
+    response.status_code = status
+    return response
+
+
+def _index(services: Services, *, works: bool) -> Page:
+    look = Look(services, "ru")
+    shown = look.render(
+        "message.html",
+        title="b24app",
+        lines=[
+            "Приложение для Битрикс24: каждое обращение получает свободный менеджер. Открывается внутри портала.",
+            "Сейчас работает." if works else "Сейчас не работает: администратору поможет команда doctor.",
+            "An application for Bitrix24: every enquiry finds a free manager. It opens inside the portal.",
+            "It works now." if works else "It does not work now: the doctor command tells the administrator why.",
+        ],
+    )
+    return Page([shown], headers(services, (), scripts=False))

@@ -2,16 +2,15 @@
 
 Bitrix24 posts PHP-style nested forms (`data[FIELDS][ID]=42`) and shows pages by form plus query string. Read here once:
 
-    read_event   POST /event           settings: api-reference/events/index.md
+    read_event   POST /event           api-reference/events/index.md
     read_robot   POST /robot/<code>    not documented; the shape of the official SDKs' request classes
-    read_frame   POST /install, /app, /placement/<page>   api-reference/widgets (widget data), settings/oauth/simple-way.md
+    read_frame   POST /install, /app, /placement/<page>   settings/oauth/simple-way.md
 
 Who sent it is decided elsewhere (doors.py): the values carry the claims, secrets hidden from repr.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -44,7 +43,7 @@ _RUSSIAN_SPEAKING = frozenset({"ru", "be", "by", "kk", "kz", "ky", "uz"})
 
 @dataclass(frozen=True)
 class Auth:
-    """What a request says about its sender. Only application_token proves an event or a robot (safe-event-handlers.md)."""
+    """What a request says about its sender. Only application_token proves events and robots."""
 
     member_id: str
     application_token: str = field(default="", repr=False)
@@ -65,12 +64,11 @@ class EventPost:
 
 @dataclass(frozen=True)
 class RobotPost:
-    """A robot at work on an item. `unique_key` is made of the event token, which the platform gives out once a run."""
+    """A robot at work on an item. The event token in `payload` is given out once a run; it only answers this robot."""
 
     code: str
     auth: Auth
     item: ItemRef
-    unique_key: str | None
     payload: dict[str, Any]
 
 
@@ -93,7 +91,8 @@ class FrameCall:
 def parse_form(body: bytes) -> Form:
     """Returns the nested form as PHP would read it: last of equal names wins, `a[]` appends.
 
-    Stricter than PHP where PHP guesses: a broken name, bad UTF-8, NUL, or one name used as a value and as a map is Malformed.
+    Stricter than PHP where PHP guesses: a broken name, bad UTF-8, NUL, or a name that is both a value and a map is
+    Malformed.
     """
     if len(body) > MAX_BYTES:
         raise Malformed("слишком большое тело запроса / the body is too large", 413)
@@ -186,7 +185,7 @@ def read_event(body: bytes) -> EventPost:
 
 
 def read_robot(code: str, body: bytes) -> RobotPost:
-    """Returns the robot's call of a POST /robot/<code>. A code that nobody declared is not Malformed: it must be answered."""
+    """Returns the robot's call of a POST /robot/<code>. A code that nobody declared is fine: it must be answered."""
     form = parse_form(body)
     if not _CODE.fullmatch(code) or _string(form, "code", 64) not in ("", code):
         raise Malformed("код робота не тот, что в адресе / the robot's code is not the address's")
@@ -207,8 +206,7 @@ def read_robot(code: str, body: bytes) -> RobotPost:
         "timeout_duration": _number(form.get("timeout_duration")),
         "ts": _number(form.get("ts")),
     }
-    unique_key = f"robot:{hashlib.sha256(token.encode()).hexdigest()}" if token else None
-    return RobotPost(code, _event_auth(form), item, unique_key, payload)
+    return RobotPost(code, _event_auth(form), item, payload)
 
 
 def read_frame(query: bytes, body: bytes) -> FrameCall:

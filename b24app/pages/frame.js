@@ -1,0 +1,18 @@
+(function () {
+  "use strict";
+
+  // links to cards open in the portal's slider; without BX24 they stay links
+  document.addEventListener("click", function (event) {
+    var link = event.target.closest && event.target.closest("a[data-path]");
+    if (link && window.BX24 && window.BX24.openPath && !event.ctrlKey && !event.metaKey) {
+      event.preventDefault();
+      window.BX24.openPath(link.getAttribute("data-path"));
+    }
+  });
+
+  if (window.BX24) {
+    window.BX24.init(function () {
+      window.BX24.fitWindow();
+    });
+  }
+})();

@@ -1,0 +1,248 @@
+"""The pages inside Bitrix24: /install, /app, /placement/<page>, and what their buttons send. Free of the web framework.
+
+AUTH_ID of a frame is used only against the endpoint that the authorization server named: it proves the person and reads
+with his rights, not with ours. Further requests of the page carry a signed pass instead of a cookie.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from b24app.bitrix.calls import Answer, Call
+from b24app.bitrix.rest import Rest
+from b24app.engine.declare import URGENT
+from b24app.entities import DEAL, LEAD, ItemRef
+from b24app.errors import AccessDenied, B24AppError, Malformed, NotFound, Permanent, PortalClosed, Rejected, Temporary
+from b24app.pages import install_result, lead, main
+from b24app.pages.frame import Look, headers
+from b24app.rules.assignment import Verdict
+from b24app.services import Services
+from b24app.store.portals import PortalRow
+from b24app.web.gate import Gate, Passes, Proofs, Visitor
+from b24app.web.incoming import FrameCall, read_frame
+from install.carry_out import Line, admit, bring_in_line
+
+log = logging.getLogger(__name__)
+
+QUEUE_TIMER = "queue"
+"""The delivery that distributes one item from the queue, or the leads of an import."""
+
+PLACEMENT_TYPES = {"CRM_LEAD_DETAIL_TAB": LEAD, "CRM_DEAL_DETAIL_TAB": DEAL}
+PROOF = {"person": Call("profile"), "admin": Call("user.admin")}
+
+
+@dataclass(frozen=True)
+class Page:
+    """An answer for a browser; `body` may come in parts while the work goes on."""
+
+    body: Iterable[str]
+    headers: dict[str, str]
+    status: int = 200
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who opened the frame, as the portal itself says."""
+
+    id: int
+    name: str
+    admin: bool
+
+
+class Frames:
+    """What the pages show and do. Errors are b24app.errors; `refusal` words them for people."""
+
+    def __init__(self, services: Services, gate: Gate, proofs: Proofs, passes: Passes) -> None:
+        self._services = services
+        self._gate = gate
+        self._proofs = proofs
+        self._passes = passes
+
+    def install(self, query: bytes, body: bytes) -> Page:
+        """Installs, or installs again, for the administrator who opened the frame; the page tells it line by line."""
+        return self._install(read_frame(query, body))
+
+    def app(self, query: bytes, body: bytes) -> Page:
+        """Shows the main page; where the installation is not finished, an administrator gets that first."""
+        frame = read_frame(query, body)
+        try:
+            row = self._gate.check(frame.auth)
+        except Rejected:
+            return self._install(frame)
+        person, _ = self._prove(row, frame, {})
+        if person.admin:
+            self._keep_token(row, frame, person)
+            if row.facts.get("in_line") is not True:
+                return self._bring(row, frame, person)
+        look = self._look(row, frame.language, person)
+        shown = main.show(
+            look, row.member_id, user_id=person.id, name=person.name, admin=person.admin, people=self._people(row)
+        )
+        return self._page(row, [shown])
+
+    def placement(self, page: str, query: bytes, body: bytes) -> Page:
+        """Shows one of our pages inside the portal's own: the tab in a card."""
+        if page != "lead":
+            raise NotFound(f"{page}: такой страницы нет / there is no such page")
+        frame = read_frame(query, body)
+        row = self._gate.check(frame.auth)
+        entity_type_id = PLACEMENT_TYPES.get(frame.placement)
+        if entity_type_id is None or frame.item_id is None:
+            raise Malformed("вкладка открыта не из карточки / the tab is not opened in a card")
+        item = ItemRef(entity_type_id, frame.item_id)
+        person, answers = self._prove(row, frame, lead.reads(self._services, row.member_id, item))
+        return self._page(row, [lead.show(self._look(row, frame.language, person), row.member_id, item, answers)])
+
+    def install_again(self, authorization: str) -> dict[str, Any]:
+        """Repeats the bringing in line for the page's «Повторить»; returns what the page shows."""
+        visitor = self._administrator(authorization)
+        lines = list(bring_in_line(self._services, visitor.member_id))
+        self._gate.forget()
+        return install_result.answer(Look(self._services, visitor.language), lines)
+
+    def act(self, authorization: str, wish: Any) -> dict[str, str]:
+        """Does what a button of the main page asks: {"action": retry | give_up | distribute, "id", "entity"}."""
+        visitor = self._administrator(authorization)
+        look = Look(self._services, visitor.language)
+        if not isinstance(wish, dict):
+            raise Malformed("нужен объект JSON / a JSON object is needed")
+        action, delivery_id, entity = wish.get("action"), wish.get("id"), wish.get("entity")
+        log.info("portal=%s user=%d action=%s", visitor.member_id, visitor.user_id, action)
+        if action in ("retry", "give_up") and isinstance(delivery_id, int) and 0 < delivery_id < 2**62:
+            inbox = self._services.inbox
+            done = (inbox.again if action == "retry" else inbox.give_up)(delivery_id, visitor.member_id)
+            if not done:
+                raise NotFound("этого больше нет в списке / it is not on the list any more")
+            if action == "retry":
+                self._services.doorbell.ring(delivery_id)
+                return {"said": look.text("Попробуем ещё раз", "It will be tried again")}
+            return {"said": look.text("Оставлено как есть", "Left as it is")}
+        if action == "distribute" and isinstance(entity, str) and _is_entity(entity):
+            new_id = self._services.inbox.record(
+                member_id=visitor.member_id,
+                kind="timer",
+                code=QUEUE_TIMER,
+                entity=entity,
+                payload={"by_user_id": visitor.user_id},
+                priority=URGENT,
+            )
+            if new_id is not None:
+                self._services.doorbell.ring(new_id)
+            return {"said": look.text("Распределяем", "Being distributed")}
+        raise Malformed("непонятное действие / an unknown action")
+
+    def refusal(self, error: Exception, language: str = "ru") -> Page:
+        """Returns the page that says in words why there is nothing to show."""
+        look = Look(self._services, language)
+        lines = [_words(error)]
+        match error:
+            case Rejected():
+                status, title = 403, look.text("Доступа нет", "No access")
+                lines.append(
+                    look.text(
+                        "Откройте приложение из меню портала; если не поможет, его должен открыть администратор.",
+                        "Open the application from the portal's menu; if that does not help, an administrator has to.",
+                    )
+                )
+            case Malformed():
+                status, title = error.status, look.text("Запрос не понят", "The request is not understood")
+            case NotFound():
+                status, title = 404, look.text("Ничего не найдено", "Nothing found")
+            case AccessDenied():
+                status, title = 403, look.text("У вас нет доступа", "You have no access")
+            case Temporary():
+                status, title = 503, look.text("Портал сейчас не отвечает", "The portal does not answer now")
+                lines.append(look.text("Обновите страницу через минуту.", "Reload the page in a minute."))
+            case PortalClosed():
+                status, title = 503, look.text("Приложение остановлено", "The application is stopped")
+            case _:
+                status, title = 502, look.text("Портал отказал", "The portal refused")
+        shown = look.render("message.html", title=title, lines=lines)
+        origins = tuple(sorted(portal.url for portal in self._services.settings.portals))
+        return Page([shown], headers(self._services, origins, scripts=False), status)
+
+    def _install(self, frame: FrameCall) -> Page:
+        self._proofs.take()
+        auth = frame.auth
+        row = admit(
+            self._services,
+            member_id=auth.member_id,
+            application_token=auth.application_token,
+            access_token=auth.access_token,
+            refresh_token=auth.refresh_token,
+            expires_in_seconds=auth.expires_in_seconds,
+        )
+        self._gate.forget()
+        return self._bring(row, frame, Person(row.installed_by, "", True))
+
+    def _bring(self, row: PortalRow, frame: FrameCall, person: Person) -> Page:
+        look = self._look(row, frame.language, person)
+        return self._page(row, install_result.stream(look, self._told(row.member_id)))
+
+    def _told(self, member_id: str) -> Iterator[Line]:
+        yield from bring_in_line(self._services, member_id)
+        self._gate.forget()
+
+    def _prove(
+        self, row: PortalRow, frame: FrameCall, also: dict[str, Call]
+    ) -> tuple[Person, dict[str, Answer | B24AppError]]:
+        """Returns the person, by his own token at the portal's own endpoint, and the answers to what else he reads."""
+        rest = self._rest(row).rest_as(frame.auth.access_token)
+        answers = rest.batch({**PROOF, **also}, reading=True)
+        person, admin = answers.get("person"), answers.get("admin")
+        if isinstance(person, Temporary):
+            raise person
+        result = person.result if isinstance(person, Answer) else None
+        if not isinstance(result, dict) or not str(result.get("ID", "")).isdecimal():
+            raise Rejected("портал не узнал сотрудника / the portal does not know this person")
+        name = " ".join(str(result.get(part) or "") for part in ("NAME", "LAST_NAME")).strip()
+        return Person(int(result["ID"]), name, isinstance(admin, Answer) and admin.result is True), answers
+
+    def _keep_token(self, row: PortalRow, frame: FrameCall, person: Person) -> None:
+        """A later administrator's tokens are the spare for when the owner's die; the owner's own are renewed."""
+        if frame.auth.refresh_token:
+            expires_at = datetime.now(UTC) + timedelta(seconds=frame.auth.expires_in_seconds)
+            self._services.tokens.store(
+                row.member_id, person.id, "spare", frame.auth.access_token, frame.auth.refresh_token, expires_at
+            )
+
+    def _people(self, row: PortalRow) -> list[Verdict] | None:
+        return None
+
+    def _rest(self, row: PortalRow) -> Rest:
+        return Rest(
+            self._services.database, self._services.tokens, self._services.limits, row.member_id, wait_seconds=5.0
+        )
+
+    def _look(self, row: PortalRow, language: str, person: Person) -> Look:
+        visitor = Visitor(row.member_id, person.id, person.admin, language)
+        return Look(self._services, language, row.origin, self._passes.issue(visitor))
+
+    def _page(self, row: PortalRow, body: Iterable[str]) -> Page:
+        return Page(body, headers(self._services, (row.origin,)))
+
+    def _administrator(self, authorization: str) -> Visitor:
+        visitor = self._passes.read(authorization)
+        row = self._gate.known(visitor.member_id)
+        if row is None or not row.active:
+            raise Rejected("приложение удалено с портала / the application was removed from the portal")
+        if not visitor.admin:
+            raise AccessDenied("это может только администратор / only an administrator may do this")
+        return visitor
+
+
+def _words(error: Exception) -> str:
+    return error.reason if isinstance(error, Permanent | Temporary) else str(error)
+
+
+def _is_entity(key: str) -> bool:
+    if len(key) > 64 or not key.isascii() or not key.isprintable():
+        return False
+    with suppress(ValueError):
+        return str(ItemRef.parse(key)) == key
+    return key.startswith("import:")
