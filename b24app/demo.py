@@ -54,7 +54,7 @@ def demo(*, once: bool = False, port: int = 0, language: str = "") -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(143))
     try:
-        with _portal(port) as portal, _application(portal, language) as scene:
+        with sandbox_portal(port) as portal, running_application(portal, language) as scene:
             scene.install()
             scene.addresses()
             scene.play()
@@ -77,7 +77,7 @@ def _language() -> str:
 
 
 @contextmanager
-def _portal(port: int) -> Iterator[Row]:
+def sandbox_portal(port: int = 0) -> Iterator[Row]:
     """Yields the line that a fresh sandbox portal prints about itself."""
     FOLDER.parent.mkdir(parents=True, exist_ok=True)
     with FOLDER.with_suffix(".lock").open("w") as lock:
@@ -106,7 +106,7 @@ def _sandbox(port: int, log: IO[bytes]) -> Iterator[Row]:
 
 
 @contextmanager
-def _application(portal: Row, language: str) -> Iterator[Scene]:
+def running_application(portal: Row, language: str) -> Iterator[Scene]:
     """Yields the scene with our application running by a fresh configuration."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
