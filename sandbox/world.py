@@ -15,6 +15,13 @@ from sandbox.server import HttpServer, Request, Response
 PAGE = Path(__file__).parent / "page"
 PAGE_ROUTES = ("/crm/", "/company/", "/marketplace/", "/tasks/", "/calendar/", "/devops/", "/online/")
 
+# Pages of applications call REST from their own origin (BX24.callMethod, b24jssdk).
+CROSS_ORIGIN = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
+    "Access-Control-Allow-Headers": "Content-Type, Authorization, X-Requested-With, Idempotency-Key",
+}
+
 
 class World:
     """Everything that one sandbox process runs. `start` opens the listeners, `stop` closes them."""
@@ -64,8 +71,11 @@ class World:
         if portal.url and origin != portal.url:
             target = portal.url + request.path + (f"?{request.query}" if request.query else "")
             return Response(302, headers={"Location": target}, content_type="text/html")
+        if request.method == "OPTIONS" and request.path.startswith("/rest/"):
+            return Response(200, headers=CROSS_ORIGIN | {"Access-Control-Max-Age": "600"}, content_type="text/plain")
         response = rest.handle(portal, request)
         if response is not None:
+            response.headers.update(CROSS_ORIGIN)
             return response
         if request.path.startswith("/oauth/authorize"):
             return oauth.authorize_page(portal, request)

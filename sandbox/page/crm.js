@@ -1,14 +1,14 @@
 // CRM: the kanban of leads and deals, the buttons by which clients arrive, and the card of an item.
 
-import { h, icon, openLayer, toast, refresh } from "./dom.js";
+import { h, icon, openLayer, toast } from "./dom.js";
 import {
   store, t, act, part, items, itemOf, kindOf, stagesOf, stageId, stageName, stageColor, stageEnd, person, nameOf, clientName, contactsOf, titleOf,
-  phoneText, anyPhone, timeText, moneyText, field, count, moment, changed, poll,
+  phoneText, anyPhone, timeText, moneyText, field, count, moment, changed,
 } from "./model.js";
-import { avatar, personLine, peopleOptions, empty, formDialog, tabs, viewHead, button } from "./parts.js";
+import { avatar, personLine, empty, formDialog, tabs, viewHead, button, unbroken } from "./parts.js";
 import { richText, plainText } from "./texts.js";
 import { applicationFrame, openApplication, placementsOf, placementClient, placementTitle } from "./frames.js";
-import { openTask, taskLine, tasksOf } from "./work.js";
+import { taskLine, tasksOf } from "./work.js";
 
 const PAGE = 40;
 const view = { shown: {}, category: "0", dragging: null, find: "", mine: false };
@@ -72,7 +72,7 @@ export function kanban(type) {
         "aria-label": t("Найти по имени или телефону", "Find by name or phone"),
         oninput: (event) => { view.find = event.target.value; changed(); },
       }),
-      h("button", { type: "button", class: "chip chip-button", "aria-pressed": String(view.mine), onclick: () => { view.mine = !view.mine; changed(); } }, type === 1 ? t("Только мои", "Only mine") : t("Только мои", "Only mine")),
+      h("button", { type: "button", class: "chip chip-button", "aria-pressed": String(view.mine), onclick: () => { view.mine = !view.mine; changed(); } }, t("Только мои", "Only mine")),
     ),
     toolbar(type),
     type === 2 && categories.length > 1
@@ -184,7 +184,7 @@ function card(type, item, stage, stages) {
           }
         },
       },
-      title,
+      unbroken(title),
     ),
     h("div", { class: "card-sum" }, moneyText(field(item, "opportunity"), field(item, "currencyId"))),
     client && client !== title ? h("div", { class: "card-client" }, client) : null,
@@ -420,7 +420,6 @@ function cardContent(type, id, state, layer, path) {
   if (!choices.some(([value]) => value === state.tab)) {
     state.tab = "main";
   }
-  const current = choices.find(([value]) => value === state.tab);
   return [
     stagesOf(type).length ? stageBar(type, item) : null,
     tabs(t("Вкладки карточки", "Tabs of the card"), choices, state.tab, (value) => { state.tab = value; }),
@@ -448,7 +447,6 @@ function cardContent(type, id, state, layer, path) {
       const box = state.frames.get(value);
       return box ? h("div", { class: "card-tab card-frame", "data-key": `tab-${value}`, hidden: state.tab !== value }, box.isConnected ? h("div", { class: "frame-box", "data-keep": true }) : box) : null;
     }),
-    current ? null : null,
   ];
 }
 
@@ -510,7 +508,7 @@ function fieldsPanel(type, item, state) {
         return fact(row.label, raw === null || raw === undefined || raw === "" ? null : raw);
       }),
       Array.isArray(observers) && observers.length ? fact(t("Наблюдатели", "Observers"), h("span", { class: "people-row" }, observers.map((one) => personLine(one)))) : null,
-      fact(t("Создал", "Created by"), personLine(field(item, "createdBy") || field(item, "createdById"))),
+      fact(t("Создал", "Created by"), field(item, "createdBy") ? personLine(field(item, "createdBy")) : null),
       fact(t("Создан", "Created"), timeText(field(item, "createdTime") || field(item, "dateCreate"))),
       fact(t("Изменён", "Changed"), timeText(field(item, "updatedTime") || field(item, "dateModify"))),
       Object.keys(item).filter((name) => /^uf_?crm/i.test(name)).map((name) => {
@@ -610,7 +608,7 @@ function commentForm(type, id) {
   return h(
     "form",
     {
-      class: "box comment-form", "data-key": "comment-form", "data-keep": true,
+      class: "box comment-form", "data-key": `comment-form-${store.lang}`, "data-keep": true,
       onsubmit: async (event) => {
         event.preventDefault();
         const input = event.target.elements.comment;
@@ -733,5 +731,3 @@ function taskPanel(tasks) {
   }
   return h("ul", { class: "task-list" }, tasks.map((task) => h("li", { "data-key": `task-${field(task, "id")}` }, taskLine(task, true))));
 }
-
-export { openTask, refresh, poll };

@@ -1,7 +1,7 @@
 // Applications in frames: opening them by a form POST, and answering the messages of BX24.js (or any other frame client).
 
 import { h, toast, openLayer } from "./dom.js";
-import { store, t, control, act, poll, part, person, nameOf, items, itemOf, kindOf, titleOf, clientName, field } from "./model.js";
+import { store, t, control, act, poll, part, person, nameOf, items, kindOf, titleOf, clientName, field } from "./model.js";
 
 const frames = new Map(); // window of a frame -> its record
 let opener = () => "PATH_NOT_AVAILABLE";
@@ -511,6 +511,3 @@ export function runBackgroundWorkers() {
     );
   }
 }
-
-/** True when `item` of that type still exists (used by links of applications). */
-export const exists = (type, id) => Boolean(itemOf(type, id));

@@ -1,7 +1,7 @@
 // The portal's page: its frame, the way between views, links, and the heartbeat.
 
 import { h, icon, refresh, toast, updateLayers, topLayer, closeLayers } from "./dom.js";
-import { store, t, watch, changed, poll, become, speak, part, person, nameOf, portalNow, portalZone, act } from "./model.js";
+import { store, t, watch, changed, poll, become, speak, part, person, nameOf, portalNow, portalZone } from "./model.js";
 import { avatar, peopleOptions, empty } from "./parts.js";
 import { kanban, openCard, restoreFocus } from "./crm.js";
 import { tasksView, peopleView, callsView, callWindows, openTask, openPerson, openNotices, unseenNotices } from "./work.js";
@@ -238,5 +238,3 @@ document.documentElement.lang = store.lang;
 watch(draw);
 draw();
 poll();
-
-export { act };

@@ -1,7 +1,7 @@
 // Small pieces that several views share: avatars, menus of people, form fields, form dialogs, empty states.
 
 import { h, icon, openLayer } from "./dom.js";
-import { store, t, part, person, nameOf, changed, field } from "./model.js";
+import { t, part, person, nameOf, changed, field } from "./model.js";
 
 const HUES = [212, 262, 172, 330, 28, 145, 190, 292, 48, 5];
 
@@ -154,5 +154,9 @@ export function button(name, text, onclick, extra = "", props = {}) {
   return h("button", { type: "button", class: `button ${extra}`, onclick, ...props }, name && icon(name), h("span", null, text));
 }
 
-/** Remembers the acting person's words for "as whom". */
-export const asMe = () => nameOf(person(store.me));
+/** A title whose phone number does not break over two lines. */
+export function unbroken(title) {
+  return String(title)
+    .split(/(\+7[ \u00a0]?\d{3}[ \u00a0]?\d{3}-\d\d-\d\d)/)
+    .map((piece, index) => (index % 2 ? h("span", { class: "nowrap" }, piece) : piece));
+}

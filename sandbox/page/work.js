@@ -4,10 +4,10 @@ import { h, icon, openLayer } from "./dom.js";
 import {
   store, t, act, part, itemOf, kindOf, person, nameOf, titleOf, phoneText, timeText, field, count, moment, portalNow, changed,
 } from "./model.js";
-import { avatar, personLine, peopleOptions, empty, formDialog, tabs, viewHead, button } from "./parts.js";
-import { richText, plainText } from "./texts.js";
+import { avatar, personLine, peopleOptions, empty, formDialog, tabs, viewHead, button, unbroken } from "./parts.js";
+import { richText } from "./texts.js";
 import { applicationFrame, placementsOf, placementClient, placementTitle } from "./frames.js";
-import { ringingCall, toolbar } from "./crm.js";
+import { toolbar } from "./crm.js";
 
 const view = { tasks: "mine", calls: "all" };
 const LETTERS = { L: 1, D: 2, C: 3, CO: 4 };
@@ -69,7 +69,7 @@ export function taskLine(task, detailed = false) {
     h(
       "div",
       { class: "task-words" },
-      h("a", { href: `/company/personal/user/${store.me}/tasks/task/view/${taskId(task)}/`, class: "task-title" }, title),
+      h("a", { href: `/company/personal/user/${store.me}/tasks/task/view/${taskId(task)}/`, class: "task-title" }, unbroken(title)),
       h("div", { class: "task-facts" }, deadline(task), detailed ? h("span", { class: "tag" }, statusText(task)) : null, personLine(field(task, "responsibleId"))),
     ),
   );
@@ -119,7 +119,7 @@ function taskRow(task) {
         "div",
         { class: "task" },
         h("button", { type: "button", class: "tick", "aria-pressed": String(done), "aria-label": done ? t(`Возобновить: ${title}`, `Renew: ${title}`) : t(`Завершить: ${title}`, `Complete: ${title}`), onclick: () => taskAction(task, done ? "renew" : "complete") }, done ? icon("check") : null),
-        h("a", { href: `/company/personal/user/${store.me}/tasks/task/view/${taskId(task)}/`, class: "task-title" }, title),
+        h("a", { href: `/company/personal/user/${store.me}/tasks/task/view/${taskId(task)}/`, class: "task-title" }, unbroken(title)),
       ),
     ),
     h("td", null, deadline(task)),
@@ -373,7 +373,13 @@ export function openPerson(id, onclose) {
 // ---------------------------------------------------------------------- calls
 
 const callId = (call) => field(call, "callId") || field(call, "id");
-const callState = (call) => String(field(call, "state") || field(call, "status") || (field(call, "finished") || field(call, "endedAt") ? "finished" : "")).toLowerCase();
+function callState(call) {
+  const done = field(call, "done");
+  if (done !== undefined) {
+    return done ? "finished" : field(call, "answered") ? "talking" : "ringing";
+  }
+  return String(field(call, "state") || field(call, "status") || "").toLowerCase();
+}
 const callLive = (call) => ["ringing", "init", "answered", "talking", "started", "connected", "dialing"].includes(callState(call));
 const callTalks = (call) => ["answered", "talking", "started", "connected"].includes(callState(call));
 const callPhone = (call) => phoneText(field(call, "phone") || field(call, "phoneNumber") || field(call, "callerId"));
@@ -419,9 +425,9 @@ function callResult(call) {
 function callRow(call) {
   const [kind, words] = callResult(call);
   const types = { 1: t("исходящий", "outgoing"), 2: t("входящий", "incoming"), 3: t("входящий с переадресацией", "incoming, forwarded"), 4: t("обратный", "callback") };
-  const type = Number(field(call, "entityTypeId")) || { LEAD: 1, DEAL: 2, CONTACT: 3, COMPANY: 4 }[field(call, "crmEntityType")] || 1;
-  const id = Number(field(call, "leadId") || field(call, "entityId") || field(call, "crmEntityId"));
-  const item = id ? itemOf(type, id) : null;
+  const lead = Number(field(call, "leadId"));
+  const [type, id] = (lead ? [1, lead] : field(call, "entity") || [0, 0]).map(Number);
+  const item = id && kindOf(type) ? itemOf(type, id) : null;
   return h(
     "tr",
     { "data-key": `call-${callId(call)}` },
@@ -470,7 +476,7 @@ export function callWindows() {
           : h(
               "div",
               { class: "call-answer" },
-              h("label", { for: selectId, class: "visually-hidden" }, t("Кто ответит", "Who answers")),
+              h("label", { for: selectId }, t("Ответить как", "Answer as")),
               h("select", { id: selectId }, peopleOptions(store.me)),
               button("calls", t("Ответить", "Answer"), (event) => {
                 const chosen = event.currentTarget.closest(".call-window").querySelector("select").value;
@@ -521,5 +527,3 @@ export function openNotices() {
   });
   changed();
 }
-
-export { plainText, ringingCall };

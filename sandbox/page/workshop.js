@@ -2,10 +2,10 @@
 
 import { h, icon, openLayer, toast } from "./dom.js";
 import {
-  store, t, act, control, part, person, nameOf, kindOf, stagesOf, stageId, stageName, stageColor, timeText, field, count, changed, portalNow, portalZone, itemOf, titleOf,
+  store, t, act, control, part, person, nameOf, kindOf, stagesOf, stageId, stageName, stageColor, timeText, field, count, changed, portalNow, portalZone, poll, itemOf, titleOf,
 } from "./model.js";
-import { empty, formDialog, formField, formValues, tabs, viewHead, button, personLine } from "./parts.js";
-import { openApplication, applicationFrame, application, applicationTitle, placementsOf, placementClient, placementTitle, placementCode } from "./frames.js";
+import { empty, formDialog, formField, formValues, tabs, viewHead, button } from "./parts.js";
+import { openApplication, applicationFrame, application, applicationTitle, placementsOf, placementClient, placementCode } from "./frames.js";
 import { runStatus, runClass } from "./crm.js";
 
 const view = { robotType: 1, robotTab: "stages", journal: "entries", kind: "", text: "", errors: false, entries: [], last: 0, rules: [], faults: [] };
@@ -31,7 +31,7 @@ function registered() {
       properties: field(robot, "properties") || {},
       waits: String(field(robot, "useSubscription") ?? "Y") !== "N",
       filter: field(robot, "filter"),
-      usePlacement: String(field(robot, "usePlacement") || "") === "Y",
+      settingsPage: String(field(robot, "usePlacement") || "") === "Y" ? field(robot, "placementHandler") : "",
     });
   part("registered_robots").forEach((robot) => add(robot));
   for (const app of part("applications")) {
@@ -97,7 +97,6 @@ function placedRobot(type, stage, one, index, placed, robots) {
   const filled = Object.entries(values).filter(([, value]) => value !== "" && value !== null && !(Array.isArray(value) && !value.length));
   const timeout = Number(field(one, "timeout")) || 0;
   const name = known ? known.name : code;
-  const remove = () => control("DELETE", `stages/${type}/${encodeURIComponent(stageId(stage))}/robots/${id}`);
   return h(
     "li",
     { class: "card robot", "data-key": `placed-${id}` },
@@ -111,7 +110,7 @@ function placedRobot(type, stage, one, index, placed, robots) {
     h(
       "div",
       { class: "robot-tools" },
-      button("pencil", t("Изменить", "Edit"), () => robotForm(type, stage, known, one, remove), "quiet small", { disabled: !known, "aria-label": t(`Изменить: ${name}`, `Edit: ${name}`) }),
+      button("pencil", t("Изменить", "Edit"), () => robotForm(type, stage, known, one, placed.slice(index)), "quiet small", { disabled: !known, "aria-label": t(`Изменить: ${name}`, `Edit: ${name}`) }),
       placed.length > 1 && index > 0
         ? h("button", { type: "button", class: "icon-button", "aria-label": t(`Выше: ${name}`, `Up: ${name}`), title: t("Выше", "Up"), onclick: () => reorder(type, stage, placed, index, index - 1) }, icon("up"))
         : null,
@@ -138,24 +137,30 @@ function placementBody(one) {
   return body;
 }
 
-async function reorder(type, stage, placed, from, to) {
-  // Order is the order of placing: from the first place that changes on, every robot is taken off and placed again.
+/** Places robots anew in the wanted order (order is the order of placing), then takes the former ones off. */
+async function rearrange(type, stage, bodies, former) {
   const path = `stages/${type}/${encodeURIComponent(stageId(stage))}/robots`;
-  const wanted = [...placed];
-  wanted.splice(to, 0, wanted.splice(from, 1)[0]);
-  const first = Math.min(from, to);
   try {
-    for (const one of placed.slice(first)) {
-      await control("DELETE", `${path}/${field(one, "id")}`);
+    for (const body of bodies) {
+      await control("POST", path, body);
     }
-    for (const one of wanted.slice(first)) {
-      await control("POST", path, placementBody(one));
+    for (const one of former) {
+      await control("DELETE", `${path}/${field(one, "id")}`);
     }
   } catch (error) {
     toast(error.message, "error");
+    return false;
+  } finally {
+    poll();
   }
-  const { poll } = await import("./model.js");
-  poll();
+  return true;
+}
+
+function reorder(type, stage, placed, from, to) {
+  const wanted = [...placed];
+  wanted.splice(to, 0, wanted.splice(from, 1)[0]);
+  const first = Math.min(from, to);
+  return rearrange(type, stage, wanted.slice(first).map(placementBody), placed.slice(first));
 }
 
 function chooseRobot(type, stage, robots) {
@@ -210,17 +215,18 @@ function propertyField(key, property, value) {
   return { ...base, type: type === "date" ? "date" : type === "datetime" ? "datetime-local" : "text", value: Array.isArray(current) ? current.join(", ") : current };
 }
 
-function robotForm(type, stage, robot, placed, remove) {
+/** The form of a robot; `following` are the placed robots from the edited one on. */
+function robotForm(type, stage, robot, placed, following) {
   const values = placed ? field(placed, "properties") || {} : {};
   const known = Object.entries(robot.properties || {});
   const extra = {};
-  const frame = robot.usePlacement
+  const frame = robot.settingsPage
     ? h(
         "div",
         { class: "robot-frame" },
         applicationFrame({
           clientId: robot.clientId,
-          placement: "DEFAULT",
+          handler: robot.settingsPage,
           options: { code: robot.code, properties: robot.properties, current_values: values, document_type: ["crm", type === 1 ? "CCrmDocumentLead" : "CCrmDocumentDeal", kindOf(type).event] },
           title: robot.name,
           setProperty: (given) => Object.assign(extra, given),
@@ -249,13 +255,8 @@ function robotForm(type, stage, robot, placed, remove) {
       if (given.run_as) {
         body.run_as = Number(given.run_as);
       }
-      if (remove) {
-        try {
-          await remove();
-        } catch (error) {
-          toast(error.message, "error");
-          return false;
-        }
+      if (placed) {
+        return rearrange(type, stage, [body, ...following.slice(1).map(placementBody)], following);
       }
       return act("POST", `stages/${type}/${encodeURIComponent(stageId(stage))}/robots`, body, t("Робот стоит на стадии", "The robot is placed"));
     },
@@ -643,7 +644,7 @@ const limitName = (key) =>
 function inlineForm(fields, text, submit) {
   const form = h(
     "form",
-    { class: "form inline-form", "data-keep": true, onsubmit: async (event) => { event.preventDefault(); await submit(formValues(form)); } },
+    { class: "form inline-form", "data-keep": true, "data-key": `${text}-${store.lang}`, onsubmit: async (event) => { event.preventDefault(); await submit(formValues(form)); } },
     h("div", { class: "fields" }, fields.map((spec) => formField(spec))),
     h("div", { class: "form-foot" }, h("button", { type: "submit", class: "button primary" }, text)),
   );
@@ -766,5 +767,3 @@ function portalView() {
     ),
   );
 }
-
-export { personLine };

@@ -136,7 +136,7 @@ def test_a_ringing_call_is_answered_as_a_person_and_ended(page: Page, portal: Po
     page.get_by_label("Номер клиента").fill("+79032223344")
     page.get_by_role("button", name="Позвонить", exact=True).click()
     window = page.get_by_role("region", name="Звонок +7 903 222-33-44")
-    window.get_by_label("Кто ответит").select_option(label="Борис Лебедев")
+    window.get_by_label("Ответить как").select_option(label="Борис Лебедев")
     window.get_by_role("button", name="Ответить").click()
     expect(window.get_by_text("Говорит Борис Лебедев")).to_be_visible()
     window.get_by_role("button", name="Завершить").click()
@@ -223,7 +223,7 @@ def test_clocking_in_is_seen_at_the_portal(page: Page, portal: Portal) -> None:
 
 def test_the_page_speaks_english_too(page: Page) -> None:
     page.goto("/company/")
-    page.get_by_role("button", name="EN").click()
+    page.get_by_role("button", name="EN", exact=True).click()
     expect(page.get_by_role("heading", name="People", level=1)).to_be_visible()
     expect(page.get_by_role("link", name="Leads")).to_be_visible()
     assert page.evaluate("document.documentElement.lang") == "en"
