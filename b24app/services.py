@@ -8,12 +8,16 @@ import redis as redis_client
 
 from b24app.bitrix.limits import Limits
 from b24app.bitrix.oauth import Tokens
+from b24app.bitrix.portal import Portal
+from b24app.bitrix.rest import Rest
 from b24app.config import Settings
 from b24app.engine.declare import Catalogue
 from b24app.engine.inbox import Inbox
 from b24app.engine.jobs import Doorbell
+from b24app.errors import PortalClosed
 from b24app.playbook import Playbook, load_playbook
 from b24app.store.database import Database
+from b24app.store.portals import portal_of
 
 REDIS_TIMEOUT_SECONDS = 0.25
 """Redis is transport: a door that waits longer for it would keep Bitrix24's queue waiting."""
@@ -32,6 +36,23 @@ class Services:
     limits: Limits
     inbox: Inbox
     doorbell: Doorbell
+
+    def open_portal(self, member_id: str, urgent: bool = False) -> Portal:
+        """Returns an installed portal as robots and handlers see it; PortalClosed where nothing works on it."""
+        row = portal_of(self.database, member_id)
+        if row is None or not row.active:
+            raise PortalClosed("приложение удалено с портала / the application is not on the portal any more")
+        return Portal(
+            member_id=member_id,
+            client_id=row.client_id,
+            url=row.origin,
+            public_url=self.settings.app.public_url,
+            owner_id=self.tokens.owner(member_id).user_id,
+            facts=row.facts,
+            playbook=self.playbook,
+            rest=Rest(self.database, self.tokens, self.limits, member_id, urgent=urgent),
+            database=self.database,
+        )
 
     def dispose(self) -> None:
         """Closes every connection."""
