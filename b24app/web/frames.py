@@ -15,6 +15,7 @@ from typing import Any
 
 from b24app.bitrix.calls import Answer, Call
 from b24app.bitrix.rest import Rest
+from b24app.distribution import availability, optional_reads, pool_of, read_team, situation
 from b24app.engine.declare import URGENT
 from b24app.entities import DEAL, LEAD, ItemRef
 from b24app.errors import AccessDenied, B24AppError, Malformed, NotFound, Permanent, PortalClosed, Rejected, Temporary
@@ -31,6 +32,9 @@ log = logging.getLogger(__name__)
 
 QUEUE_TIMER = "queue"
 """The delivery that distributes one item from the queue, or the leads of an import."""
+
+WAIT_SECONDS = 5.0
+"""How long a person waits for room in the request limit before he reads that the portal is busy."""
 
 PLACEMENT_TYPES = {"CRM_LEAD_DETAIL_TAB": LEAD, "CRM_DEAL_DETAIL_TAB": DEAL}
 PROOF = {"person": Call("profile"), "admin": Call("user.admin")}
@@ -211,12 +215,29 @@ class Frames:
                 row.member_id, person.id, "spare", frame.auth.access_token, frame.auth.refresh_token, expires_at
             )
 
-    def _people(self, row: PortalRow) -> list[Verdict] | None:
-        return None
+    def _people(self, row: PortalRow) -> tuple[Verdict, ...] | None:
+        """Returns everybody of the rule with the reason why he is free or not; None where the portal does not say."""
+        playbook = self._services.playbook
+        policy = playbook.assignment.policy()
+        try:
+            portal = self._services.open_portal(row.member_id)
+            portal.rest.wait_seconds = WAIT_SECONDS
+            now = portal.now
+            team = read_team(portal, pool_of(playbook))
+            found = portal.read(availability(portal, team, policy, now), optional=optional_reads(team))
+            with portal.memory() as memory:
+                return situation(portal, team, policy, found, now).recalled(memory).choose().verdicts
+        except B24AppError as error:
+            log.info("portal=%s page=main people=unknown reason=%s", row.member_id, error)
+            return None
 
     def _rest(self, row: PortalRow) -> Rest:
         return Rest(
-            self._services.database, self._services.tokens, self._services.limits, row.member_id, wait_seconds=5.0
+            self._services.database,
+            self._services.tokens,
+            self._services.limits,
+            row.member_id,
+            wait_seconds=WAIT_SECONDS,
         )
 
     def _look(self, row: PortalRow, language: str, person: Person) -> Look:
