@@ -51,6 +51,12 @@ class Item:
     updated_at: datetime | None = None
     updated_by_id: int | None = None
     origin_id: str = ""
+    webform_id: int | None = None
+
+    @property
+    def open(self) -> bool:
+        """Still in process: neither success nor failure."""
+        return self.stage_semantics not in ("S", "F")
 
 
 class Clock(StrEnum):

@@ -17,12 +17,12 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from b24app.bitrix.calls import Call
-from b24app.entities import CONTACT, DEAL, LEAD, ItemRef
+from b24app.entities import COMPANY, CONTACT, DEAL, ENTITY_NAMES, LEAD, ItemRef
 
 KEY_LIFE = timedelta(hours=23)
 """REST 3.0 keeps a stored answer for 24 hours; an hour is left for clocks that differ (api-reference/rest-v3.md)."""
 
-TASK_PREFIXES = {LEAD: "L", DEAL: "D", CONTACT: "C", 4: "CO"}
+TASK_PREFIXES = {LEAD: "L", DEAL: "D", CONTACT: "C", COMPANY: "CO"}
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ Again = Harmless | LookUp | Keyed | Once | Answered | Check
 class Command:
     """One write. `label` is unique within its decision; `needs` are labels that must be done first.
 
-    `params` may hold the value of `ref(label)`: the id that the earlier command made. `otherwise` is the classic call for
-    portals without REST 3.0.
+    `params` may hold the value of `ref(label)`: the id that the earlier command made. `otherwise` is the classic call
+    for portals without REST 3.0.
     """
 
     label: str
@@ -85,6 +85,25 @@ class Command:
 def ref(label: str) -> dict[str, str]:
     """Returns the stand-in for the id that the command `label` makes; resolved when the commands are sent."""
     return {"$ref": label}
+
+
+@dataclass(frozen=True)
+class Made:
+    """An item that an earlier command of the same decision makes."""
+
+    label: str
+    entity_type_id: int
+
+
+Target = ItemRef | Made
+
+
+def _id(item: Target) -> Any:
+    return item.id if isinstance(item, ItemRef) else ref(item.label)
+
+
+def _needs(item: Target, needs: tuple[str, ...]) -> tuple[str, ...]:
+    return (*needs, item.label) if isinstance(item, Made) else needs
 
 
 def made_id(method: str, result: Any) -> int | None:
@@ -109,7 +128,11 @@ def set_responsible(item: ItemRef, user_id: int, *, expected: int, label: str = 
     there. So a person's choice made between our read and our write is never overwritten.
     """
     check = f"{label}_unchanged"
-    listed = {"entityTypeId": item.entity_type_id, "filter": {"id": item.id, "assignedById": expected}, "select": ["id"]}
+    listed = {
+        "entityTypeId": item.entity_type_id,
+        "filter": {"id": item.id, "assignedById": expected},
+        "select": ["id"],
+    }
     return [
         Command(check, Call("crm.item.list", listed), Check("ответственного уже сменил человек / a person changed it")),
         Command(
@@ -135,14 +158,18 @@ def set_fields(item: ItemRef, fields: Mapping[str, Any], *, label: str, needs: t
 ORIGINATOR = "b24app"
 
 
-def add_lead(fields: Mapping[str, Any], *, origin: str, entity_type_id: int = LEAD, label: str = "lead") -> Command:
-    """Makes a lead (or a deal in simple mode), known again by originId and originatorId."""
+def add_item(entity_type_id: int, fields: Mapping[str, Any], *, origin: str, label: str) -> Command:
+    """Makes a lead or deal, known again by originId and originatorId."""
     marked = {**fields, "originId": origin, "originatorId": ORIGINATOR}
-    found = {"entityTypeId": entity_type_id, "filter": {"originId": origin, "originatorId": ORIGINATOR}, "select": ["id"]}
+    found = {
+        "entityTypeId": entity_type_id,
+        "filter": {"originId": origin, "originatorId": ORIGINATOR},
+        "select": ["id", "originId"],
+    }
     return Command(
         label,
         Call("crm.item.add", {"entityTypeId": entity_type_id, "fields": marked}),
-        LookUp(Call("crm.item.list", found), "id", ""),
+        LookUp(Call("crm.item.list", found), "originId", origin),
     )
 
 
@@ -154,19 +181,20 @@ def add_task(
     responsible_id: int,
     creator_id: int,
     deadline: datetime,
-    item: ItemRef | None,
-    item_ref: str = "",
+    item: Target | None,
     label: str = "task",
     needs: tuple[str, ...] = (),
 ) -> Command:
     """Makes a task bound to the item, by REST 3.0 with an Idempotency-Key, else the classic way with a look-up.
 
-    `marker` stands at the end of the description and is looked for there. `item_ref` names the command that makes the item.
+    `marker` stands at the end of the description, and is looked for there among the person's tasks of this title.
     """
-    text = f"{description}\n\n[{marker}]"
-    binding = f"{TASK_PREFIXES[item.entity_type_id]}_{item.id}" if item else ""
-    bound: Any = [binding] if binding else [{"$ref": item_ref, "$prefix": f"{TASK_PREFIXES[LEAD]}_"}] if item_ref else []
-    classic = {
+    text = f"{description}\n\n{marker}"
+    bound: list[Any] = []
+    if item is not None:
+        prefix = TASK_PREFIXES[item.entity_type_id]
+        bound = [f"{prefix}_{item.id}" if isinstance(item, ItemRef) else {"$ref": item.label, "$prefix": f"{prefix}_"}]
+    classic_fields = {
         "TITLE": title,
         "DESCRIPTION": text,
         "RESPONSIBLE_ID": responsible_id,
@@ -174,7 +202,7 @@ def add_task(
         "DEADLINE": deadline.isoformat(),
         "UF_CRM_TASK": bound,
     }
-    modern = {
+    fields = {
         "title": title,
         "description": text,
         "responsibleId": responsible_id,
@@ -182,32 +210,29 @@ def add_task(
         "deadline": deadline.isoformat(),
         "crmItemIds": bound,
     }
-    listed: dict[str, Any] = {
+    listed = {
         "filter": {"RESPONSIBLE_ID": responsible_id, "TITLE": title},
         "select": ["ID", "TITLE", "DESCRIPTION"],
         "order": {"ID": "DESC"},
     }
-    if binding:
-        listed["filter"]["UF_CRM_TASK"] = binding
     return Command(
         label,
-        Call("tasks.task.add", {"fields": modern}, v3=True),
+        Call("tasks.task.add", {"fields": fields}, v3=True),
         Keyed(LookUp(Call("tasks.task.list", listed), "description", marker)),
-        needs,
-        otherwise=Call("tasks.task.add", {"fields": classic}),
+        _needs(item, needs) if item is not None else needs,
+        otherwise=Call("tasks.task.add", {"fields": classic_fields}),
     )
 
 
-def comment(item: ItemRef, text: str, *, marker: str, label: str = "card", needs: tuple[str, ...] = ()) -> Command:
+def comment(item: Target, text: str, *, marker: str, label: str = "card", needs: tuple[str, ...] = ()) -> Command:
     """Puts a comment into the item's timeline, known again by the marker at its end."""
-    kind = {1: "lead", 2: "deal", 3: "contact", 4: "company"}[item.entity_type_id]
-    fields = {"ENTITY_ID": item.id, "ENTITY_TYPE": kind, "COMMENT": f"{text}\n[{marker}]"}
-    found = {"filter": {"ENTITY_ID": item.id, "ENTITY_TYPE": kind}, "select": ["ID", "COMMENT"], "order": {"ID": "DESC"}}
+    bound = {"ENTITY_ID": _id(item), "ENTITY_TYPE": ENTITY_NAMES[item.entity_type_id]}
+    found = {"filter": bound, "select": ["ID", "COMMENT"], "order": {"ID": "DESC"}}
     return Command(
         label,
-        Call("crm.timeline.comment.add", {"fields": fields}),
+        Call("crm.timeline.comment.add", {"fields": {**bound, "COMMENT": f"{text}\n{marker}"}}),
         LookUp(Call("crm.timeline.comment.list", found), "COMMENT", marker),
-        needs,
+        _needs(item, needs),
     )
 
 

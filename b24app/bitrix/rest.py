@@ -16,7 +16,6 @@ from typing import Any
 from urllib.parse import quote
 
 import requests
-import sqlalchemy as sa
 
 from b24app.bitrix import wire
 from b24app.bitrix.calls import BATCH_LENGTH, Answer, Call
@@ -32,7 +31,7 @@ from b24app.errors import (
 )
 from b24app.store.alarms import clear_alarm, raise_alarm
 from b24app.store.database import Database
-from b24app.store.schema import portals
+from b24app.store.portals import portal_of
 
 log = logging.getLogger(__name__)
 
@@ -325,13 +324,10 @@ class Rest:
         return self._token.access
 
     def _endpoint(self) -> str:
-        with self.database.read() as connection:
-            endpoint = connection.execute(
-                sa.select(portals.c.client_endpoint).where(portals.c.member_id == self.member_id)
-            ).scalar()
-        if endpoint is None:
+        portal = portal_of(self.database, self.member_id)
+        if portal is None:
             raise PortalClosed("портал не подключён / the portal is not installed")
-        return str(endpoint)
+        return portal.client_endpoint
 
     def _answer(self, method: str, result: Any, time: Any, total: Any, following: Any, replayed: bool) -> Answer:
         operating, reset_at = operating_of(time)

@@ -1,7 +1,8 @@
 """What a robot, an event handler and a timer are: frozen declarations of the same three steps.
 
     read(portal, call)      -> facts      HTTP reads, batched; may look into our memory first and return Nothing(why)
-    recall(memory, facts)   -> facts      our own database, inside the short transaction that also decides (optional)
+    recall(memory, facts)   -> facts      our own database, inside the short transaction that also decides; may note
+                                          what the event told (optional)
     decide(facts)           -> decision   pure; or Nothing(why)
     remember(memory, decision)            what our database keeps of it, in the same transaction (optional)
     act(decision)           -> commands   pure; the REST writes as data
@@ -15,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from b24app.bitrix.commands import Command
@@ -33,7 +35,7 @@ URGENT, NORMAL, LATER = 10, 50, 90
 
 @dataclass(frozen=True)
 class RobotCall:
-    """A robot that Bitrix24 runs for an item. `properties` are as the consultant filled them in, placeholders replaced."""
+    """A robot that Bitrix24 runs for an item. `properties` as the consultant filled them in, placeholders replaced."""
 
     member_id: str
     code: str
@@ -47,11 +49,13 @@ class RobotCall:
 
 @dataclass(frozen=True)
 class EventCall:
-    """An event of the portal; `event` in capitals, `data` as the nested form said. It is a dirty flag, not a command."""
+    """An event of the portal: `event` in capitals, `data` as the nested form said. A dirty flag, not a command."""
 
     member_id: str
     event: str
     data: Mapping[str, Any] = field(default_factory=dict)
+    received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    looks: int = 0  # more than 0: looked at again, because a person was faster than our write
 
     @property
     def field_id(self) -> int | None:
@@ -69,6 +73,11 @@ class TimerCall:
     code: str
     entity: str
     payload: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def looks(self) -> int:
+        """More than 0: looked at again, because a person was faster than our write."""
+        return int(self.payload.get("looks") or 0)
 
 
 @dataclass(frozen=True)
@@ -109,12 +118,15 @@ class Property:
 
 @dataclass(frozen=True)
 class Work:
-    """The steps that robots, handlers and timers share. `decision` is the type that decide returns and the inbox saves."""
+    """The steps that robots, handlers and timers share. `decision` is the type that decide returns and is saved.
 
-    decision: Any
+    What only notes something in our memory decides Nothing, and has neither decision nor act.
+    """
+
     read: Callable[[Portal, Any], Any]
     decide: Callable[[Any], Any]
-    act: Callable[[Any], Sequence[Command]]
+    act: Callable[[Any], Sequence[Command]] = lambda _: ()
+    decision: Any = None
     recall: Callable[[Memory, Any], Any] | None = None
     remember: Callable[[Memory, Any], None] | None = None
 
@@ -145,7 +157,7 @@ class Robot(Work):
 
 @dataclass(frozen=True, kw_only=True)
 class Handler(Work):
-    """What is done on one event. `entity(call)` names what it is about: deliveries of one entity are worked in order."""
+    """What is done on one event. `entity(call)` names what it is about: its deliveries are worked in order."""
 
     event: str
     entity: Callable[[EventCall], str | None]

@@ -90,10 +90,12 @@ deliveries = sa.Table(
     sa.Column("received_at", Moment, nullable=False),
     sa.Column("due_at", Moment, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False, default=0, doc="counted before the work"),
+    sa.Column("crashes", sa.Integer, nullable=False, default=0, doc="attempts whose worker never came back"),
     sa.Column("lease_owner", sa.String(64)),
     sa.Column("lease_until", Moment),
     sa.Column("decision", sa.JSON(none_as_null=True), doc="saved before its first command runs"),
     sa.Column("decided_at", Moment),
+    sa.Column("failure", sa.Text, doc="failed for good, while a waiting robot must still be answered"),
     sa.Column("reason", sa.Text, doc="why it waits, failed, or had nothing to do"),
     sa.Column("finished_at", Moment),
     sa.UniqueConstraint("member_id", "unique_key"),
@@ -137,6 +139,15 @@ cursors = sa.Table(
     sa.Column("name", sa.String(64), primary_key=True),
     sa.Column("value", sa.String(255), nullable=False),
     sa.Column("updated_at", Moment, nullable=False),
+)
+
+snapshots = sa.Table(
+    "snapshots",
+    metadata,
+    sa.Column("member_id", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("value", sa.JSON, nullable=False),
+    sa.Column("taken_at", Moment, nullable=False, doc="when the portal said so; a reader decides how old is too old"),
 )
 
 calls = sa.Table(

@@ -80,10 +80,12 @@ def upgrade() -> None:
         sa.Column("received_at", sa.BigInteger(), nullable=False),
         sa.Column("due_at", sa.BigInteger(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("crashes", sa.Integer(), nullable=False),
         sa.Column("lease_owner", sa.String(length=64), nullable=True),
         sa.Column("lease_until", sa.BigInteger(), nullable=True),
         sa.Column("decision", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("decided_at", sa.BigInteger(), nullable=True),
+        sa.Column("failure", sa.Text(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
@@ -108,6 +110,14 @@ def upgrade() -> None:
         sa.Column("served_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("member_id", name=op.f("pk_portals")),
         sa.UniqueConstraint("client_id", name=op.f("uq_portals_client_id")),
+    )
+    op.create_table(
+        "snapshots",
+        sa.Column("member_id", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("value", sa.JSON(), nullable=False),
+        sa.Column("taken_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("member_id", "name", name=op.f("pk_snapshots")),
     )
     op.create_table(
         "timers",

@@ -1,0 +1,124 @@
+"""The clock: due timers become deliveries, what waits unseen is rung for, portals are reconciled.
+
+Several clocks do no harm: every step is a conditional write. A stopped one costs lateness, nothing else: due times
+stand in the database.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from b24app.engine.crashpoint import crashpoint
+from b24app.engine.declare import NORMAL, Catalogue
+from b24app.engine.inbox import Inbox
+from b24app.store import schema
+from b24app.store.memory import Memory
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 3.0
+RECONCILE_EVERY = timedelta(minutes=5)
+RECONCILE = "reconcile"
+SWEEP_OUT_EVERY = timedelta(hours=6)
+RINGS_A_TICK = 16
+BEAT = ("", "clock_beat")
+"""Where the clock leaves its pulse: cursors(member_id, name)."""
+
+
+class Clock:
+    """Ticks every few seconds until `stop` is set."""
+
+    def __init__(self, inbox: Inbox, catalogue: Catalogue, ring: Callable[[int], None]) -> None:
+        self.inbox = inbox
+        self.database = inbox.database
+        self.catalogue = catalogue
+        self.ring = ring
+        self.stopped = threading.Event()
+        self._swept_out_at: datetime | None = None
+
+    def run(self, tick_seconds: float = TICK_SECONDS) -> None:
+        """Ticks until SIGTERM or SIGINT. A database in trouble is waited out."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self.stopped.set())
+        while not self.stopped.is_set():
+            try:
+                self.tick()
+            except sa.exc.SQLAlchemyError as error:
+                log.warning("clock=late error=%s", type(error).__name__)
+            self.stopped.wait(tick_seconds)
+
+    def tick(self) -> None:
+        """Does once what is due now."""
+        now = datetime.now(UTC)
+        self.inbox.free_leases_of_the_dead()
+        fired = self.fire_timers(now)
+        crashpoint("clock_after_timers")
+        self.start_reconciliations(now)
+        for id in {*fired, *self.inbox.due(RINGS_A_TICK)}:
+            self.ring(id)
+        if self._swept_out_at is None or now - self._swept_out_at > SWEEP_OUT_EVERY:
+            self.inbox.sweep_out()
+            self._swept_out_at = now
+        with self.database.write() as connection:
+            Memory(self.database, connection, BEAT[0], now).move_cursor(BEAT[1], now.isoformat())
+
+    def fire_timers(self, now: datetime, limit: int = 200) -> list[int]:
+        """Turns due timers into deliveries, each in the transaction that takes the timer away; returns their ids."""
+        timers = schema.timers
+        due = sa.select(timers).where(timers.c.due_at <= now).order_by(timers.c.due_at).limit(limit)
+        with self.database.read() as connection:
+            if connection.execute(due.with_only_columns(timers.c.id).limit(1)).first() is None:
+                return []
+        fired: list[int] = []
+        with self.database.write() as connection:
+            for row in connection.execute(due).mappings().all():
+                gone = connection.execute(
+                    sa.delete(timers).where(timers.c.id == row["id"], timers.c.due_at == row["due_at"])
+                )
+                if gone.rowcount == 1:
+                    fired += self._deliver(connection, row, now)
+        return fired
+
+    def _deliver(self, connection: sa.Connection, row: Any, now: datetime) -> list[int]:
+        declared = self.catalogue.timer(row["code"])
+        memory = Memory(self.database, connection, row["member_id"], now)
+        memory.deliver(
+            kind="timer",
+            code=row["code"],
+            entity=row["entity"],
+            payload=row["payload"],
+            priority=declared.priority if declared else NORMAL,
+        )
+        return memory.new_deliveries
+
+    def start_reconciliations(self, now: datetime) -> None:
+        """Sets the reconciliation timer of every active portal that has none yet and was not reconciled lately."""
+        if self.catalogue.timer(RECONCILE) is None:
+            return
+        portals, deliveries, timers = schema.portals, schema.deliveries, schema.timers
+        waiting = sa.exists().where(
+            deliveries.c.member_id == portals.c.member_id,
+            deliveries.c.code == RECONCILE,
+            sa.or_(
+                deliveries.c.state.in_(("waiting", "running")),
+                deliveries.c.received_at > now - RECONCILE_EVERY,
+            ),
+        )
+        set_already = sa.exists().where(timers.c.member_id == portals.c.member_id, timers.c.code == RECONCILE)
+        with self.database.read() as connection:
+            found = connection.execute(
+                sa.select(portals.c.member_id).where(portals.c.status == "active", ~waiting, ~set_already)
+            )
+            late = [member_id for (member_id,) in found]
+        if late:
+            with self.database.write() as connection:
+                for member_id in late:
+                    memory = Memory(self.database, connection, member_id, now)
+                    memory.set_timer(RECONCILE, code=RECONCILE, entity="reconcile", due_at=now)

@@ -1,0 +1,320 @@
+"""The inbox: every accepted request is a row before it is answered, since Bitrix24 never sends it again.
+
+SQL is the queue. A worker claims the most urgent due delivery (priority, then portals in turn, then age), one of an
+entity at a time and in order, under a lease that it renews before each request; `attempts` is counted before the work
+and is the fence: whoever lost the lease can write nothing back.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from b24app.store import schema
+from b24app.store.database import Database
+from b24app.store.memory import delivery_values
+
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=90)
+"""Longer than one request may take (65 s); renewed before each."""
+CRASHES_ALLOWED = 4
+"""A delivery whose worker died this often is put aside for a person: it must not kill the next one for ever."""
+KEEP_DONE = timedelta(days=30)
+
+deliveries = schema.deliveries
+
+
+class LostLease(Exception):
+    """Another worker took the delivery over; whatever we know of it is stale."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One claimed delivery. `attempt` is the fence of every write-back."""
+
+    id: int
+    member_id: str
+    kind: str
+    code: str
+    entity: str
+    payload: Mapping[str, Any]
+    priority: int
+    received_at: datetime
+    attempt: int
+    decision: Any
+    decided_at: datetime | None
+    failure: str | None
+
+
+def _process_start() -> str:
+    """The kernel's start time of this process: a pid alone may be somebody else's tomorrow."""
+    try:
+        return Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()[19]
+    except (OSError, IndexError):
+        return "0"
+
+
+def owner_name() -> str:
+    """Returns the name under which this process holds leases: host, pid, its start time, and a part of chance."""
+    return f"{socket.gethostname()[:20]}/{os.getpid()}/{_process_start()}/{uuid.uuid4().hex[:6]}"[:64]
+
+
+def is_gone(owner: str) -> bool:
+    """Tells whether `owner` was a process of this machine that is no more; False when nobody can know."""
+    parts = owner.split("/")
+    if len(parts) != 4 or parts[0] != socket.gethostname()[:20] or not Path("/proc/self/stat").exists():
+        return False
+    try:
+        stat = Path(f"/proc/{int(parts[1])}/stat").read_text().rsplit(")", 1)[1].split()
+    except (OSError, ValueError, IndexError):
+        return True
+    return stat[19] != parts[2] or stat[0] == "Z"
+
+
+class Inbox:
+    """Deliveries: record, claim, save what was decided, postpone, finish."""
+
+    def __init__(self, database: Database, *, lease: timedelta = LEASE) -> None:
+        self.database = database
+        self.lease = lease
+        self.owner = owner_name()
+
+    def record(
+        self,
+        *,
+        member_id: str,
+        kind: str,
+        code: str,
+        entity: str,
+        payload: Mapping[str, Any],
+        priority: int,
+        unique_key: str | None = None,
+        due_at: datetime | None = None,
+    ) -> int | None:
+        """Returns the id of the new delivery, or None where its unique key already stands (a repeated robot call)."""
+        values = delivery_values(
+            member_id=member_id,
+            kind=kind,
+            code=code,
+            entity=entity,
+            payload=payload,
+            priority=priority,
+            now=datetime.now(UTC),
+            unique_key=unique_key,
+            due_at=due_at,
+        )
+        statement = self.database.insert_once(deliveries, values).returning(deliveries.c.id)
+        with self.database.write() as connection:
+            return connection.execute(statement).scalar_one_or_none()
+
+    def claim(self) -> Delivery | None:
+        """Returns the most urgent due delivery, now ours for the length of the lease, or None."""
+        now = datetime.now(UTC)
+        with self.database.read() as connection:
+            if connection.execute(self._candidate(now)).first() is None:
+                return None
+        with self.database.write() as connection:
+            self.database.serialise(connection, "claim")
+            row = connection.execute(self._candidate(now)).mappings().first()
+            if row is None:
+                return None
+            crashed = row["state"] == "running"
+            connection.execute(
+                sa.update(deliveries)
+                .where(deliveries.c.id == row["id"])
+                .values(
+                    state="running",
+                    attempts=row["attempts"] + 1,
+                    crashes=row["crashes"] + (1 if crashed else 0),
+                    lease_owner=self.owner,
+                    lease_until=now + self.lease,
+                )
+            )
+            connection.execute(
+                sa.update(schema.portals).where(schema.portals.c.member_id == row["member_id"]).values(served_at=now)
+            )
+            if row["kind"] == "event":
+                self._merge_repeats(connection, row)
+        return Delivery(
+            id=row["id"],
+            member_id=row["member_id"],
+            kind=row["kind"],
+            code=row["code"],
+            entity=row["entity"],
+            payload=row["payload"],
+            priority=row["priority"],
+            received_at=row["received_at"],
+            attempt=row["attempts"] + 1,
+            decision=row["decision"],
+            decided_at=row["decided_at"],
+            failure=row["failure"]
+            if row["crashes"] + (1 if crashed else 0) <= CRASHES_ALLOWED
+            else row["failure"] or "работник падал на этой доставке / its worker died again and again",
+        )
+
+    def _candidate(self, now: datetime) -> sa.Select[Any]:
+        mine, other = deliveries, deliveries.alias("other")
+        earlier = sa.exists().where(
+            other.c.member_id == mine.c.member_id,
+            other.c.entity == mine.c.entity,
+            other.c.id != mine.c.id,
+            sa.or_(
+                sa.and_(other.c.state == "running", other.c.lease_until > now),
+                sa.and_(other.c.state.in_(("waiting", "running")), other.c.id < mine.c.id),
+            ),
+        )
+        due = sa.or_(
+            sa.and_(mine.c.state == "waiting", mine.c.due_at <= now),
+            sa.and_(mine.c.state == "running", mine.c.lease_until <= now),
+        )
+        return (
+            sa.select(mine)
+            .join(schema.portals, schema.portals.c.member_id == mine.c.member_id)
+            .where(due, schema.portals.c.status == "active", ~earlier)
+            .order_by(mine.c.priority, sa.func.coalesce(schema.portals.c.served_at, 0), mine.c.id)
+            .limit(1)
+        )
+
+    def _merge_repeats(self, connection: sa.Connection, row: schema.Row) -> None:
+        """An event is a dirty flag: the same one waiting again says nothing that reading now will not show."""
+        repeats = connection.execute(
+            sa.select(deliveries.c.id, deliveries.c.payload).where(
+                deliveries.c.member_id == row["member_id"],
+                deliveries.c.entity == row["entity"],
+                deliveries.c.state == "waiting",
+                deliveries.c.kind == "event",
+                deliveries.c.code == row["code"],
+                deliveries.c.id > row["id"],
+            )
+        )
+        same = [id for id, payload in repeats if payload.get("data") == row["payload"].get("data")]
+        if same:
+            connection.execute(
+                sa.update(deliveries)
+                .where(deliveries.c.id.in_(same))
+                .values(state="merged", reason=f"то же событие, что доставка {row['id']} / same as", finished_at=_now())
+            )
+
+    def renew(self, delivery: Delivery) -> None:
+        """Prolongs the lease, or raises LostLease: somebody else works on it."""
+        with self.database.write() as connection:
+            self.write_back(connection, delivery, lease_until=_now() + self.lease)
+
+    def write_back(self, connection: sa.Connection, delivery: Delivery, **values: Any) -> None:
+        """Changes the delivery's row inside the caller's transaction, or raises LostLease."""
+        changed = connection.execute(
+            sa.update(deliveries)
+            .where(
+                deliveries.c.id == delivery.id,
+                deliveries.c.state == "running",
+                deliveries.c.attempts == delivery.attempt,
+            )
+            .values(**values)
+        )
+        if changed.rowcount != 1:
+            raise LostLease(f"delivery {delivery.id}, attempt {delivery.attempt}")
+
+    def postpone(self, delivery: Delivery, retry_at: datetime, reason: str) -> None:
+        """Puts the delivery back until `retry_at`, with the reason for whoever asks why it waits."""
+        with self.database.write() as connection:
+            self.write_back(
+                connection, delivery, state="waiting", due_at=retry_at, reason=reason[:1000], lease_owner=None
+            )
+
+    def finish(self, connection: sa.Connection, delivery: Delivery, state: str, reason: str = "") -> None:
+        """Ends the delivery as done or failed, in the caller's transaction: now the portal shows its turns."""
+        now = _now()
+        self.write_back(
+            connection, delivery, state=state, reason=reason[:1000] or None, finished_at=now, lease_owner=None
+        )
+        table = schema.assignments
+        connection.execute(
+            sa.update(table)
+            .where(table.c.delivery_id == delivery.id, table.c.written_at.is_(None))
+            .values(written_at=now)
+        )
+
+    # what the clock and people ask
+
+    def due(self, limit: int) -> list[int]:
+        """Returns ids of deliveries that wait for nobody but a worker."""
+        now = _now()
+        with self.database.read() as connection:
+            rows = connection.execute(
+                sa.select(deliveries.c.id)
+                .where(
+                    sa.or_(
+                        sa.and_(deliveries.c.state == "waiting", deliveries.c.due_at <= now),
+                        sa.and_(deliveries.c.state == "running", deliveries.c.lease_until <= now),
+                    )
+                )
+                .order_by(deliveries.c.priority, deliveries.c.id)
+                .limit(limit)
+            )
+            return [id for (id,) in rows]
+
+    def free_leases_of_the_dead(self) -> int:
+        """Ends the leases of processes of this machine that are gone; returns how many there were."""
+        with self.database.read() as connection:
+            rows = connection.execute(
+                sa.select(deliveries.c.id, deliveries.c.attempts, deliveries.c.lease_owner).where(
+                    deliveries.c.state == "running", deliveries.c.lease_until > _now()
+                )
+            ).all()
+        gone = [(id, attempts) for id, attempts, owner in rows if owner and is_gone(owner)]
+        if gone:
+            with self.database.write() as connection:
+                for id, attempts in gone:
+                    connection.execute(
+                        sa.update(deliveries)
+                        .where(
+                            deliveries.c.id == id, deliveries.c.attempts == attempts, deliveries.c.state == "running"
+                        )
+                        .values(lease_until=_now())
+                    )
+        return len(gone)
+
+    def again(self, delivery_id: int, member_id: str) -> bool:
+        """A person's «ещё раз» for a failed delivery: it waits again from where it stopped. False: no such one."""
+        return self._revive(
+            delivery_id, member_id, state="waiting", due_at=_now(), crashes=0, failure=None, finished_at=None
+        )
+
+    def give_up(self, delivery_id: int, member_id: str) -> bool:
+        """A person's «оставить»: the failed delivery is off the list of what needs somebody. False: no such one."""
+        return self._revive(delivery_id, member_id, state="done", reason="оставлено человеком / given up by a person")
+
+    def _revive(self, delivery_id: int, member_id: str, **values: Any) -> bool:
+        with self.database.write() as connection:
+            changed = connection.execute(
+                sa.update(deliveries)
+                .where(
+                    deliveries.c.id == delivery_id, deliveries.c.member_id == member_id, deliveries.c.state == "failed"
+                )
+                .values(**values)
+            )
+            return changed.rowcount == 1
+
+    def sweep_out(self) -> int:
+        """Deletes deliveries that ended long ago; returns how many."""
+        with self.database.write() as connection:
+            gone = connection.execute(
+                sa.delete(deliveries).where(
+                    deliveries.c.state.in_(("done", "merged")), deliveries.c.finished_at < _now() - KEEP_DONE
+                )
+            )
+            return gone.rowcount
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,558 @@
+"""One claimed delivery through read -> decide -> act -> answer. The only place that survives whatever a step raises.
+
+1. claim the most urgent due delivery
+2. read the portal (HTTP, no transaction open)
+3. in one short write transaction: our own memory, decide, remember, save decision and commands
+4. carry out the commands: look up what may have been done, skip what is not needed any more, batch the rest
+5. finish: done, or failed with a reason that a person can act on; a waiting robot is answered either way
+
+Temporary      -> postponed until retry_at, nothing is forgotten
+PortalClosed   -> postponed too: it works again once an administrator acted
+Permanent      -> failed
+anything else  -> a mistake of ours: a few tries, then failed; the clock and the other deliveries go on
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter
+
+from b24app.bitrix import translate
+from b24app.bitrix.calls import Answer, Call
+from b24app.bitrix.commands import (
+    KEY_LIFE,
+    Answered,
+    Check,
+    Command,
+    Keyed,
+    LookUp,
+    Once,
+    answer_robot,
+    classic,
+    made_id,
+)
+from b24app.bitrix.portal import Portal
+from b24app.engine.crashpoint import crashpoint
+from b24app.engine.declare import Catalogue, EventCall, Nothing, Reply, Robot, RobotCall, TimerCall, Work
+from b24app.engine.inbox import Delivery, Inbox, LostLease
+from b24app.engine.journal import OPEN, Entry, Journal
+from b24app.errors import AccessDenied, B24AppError, NotFound, OutcomeUnknown, Permanent, PortalClosed, Temporary
+from b24app.store import schema
+from b24app.store.memory import Memory
+from b24app.store.portals import learn
+
+log = logging.getLogger(__name__)
+
+BATCH_OF_WRITES = 15
+"""Writes of one batch: a 50-command batch at 0.3 s each would come near the 60 s cut, with 50 outcomes unknown."""
+ROBOT_PATIENCE = timedelta(minutes=30)
+"""A robot that waits longer than this for passing trouble is answered with the reason: its stage must not hang."""
+GIVE_UP_AFTER = timedelta(days=7)
+MISTAKES_ALLOWED = 5
+CLOSED_RETRY = timedelta(minutes=10)
+NO_V3_CODES = ("ERROR_METHOD_NOT_FOUND", "INSUFFICIENT_SCOPE", "METHOD_NOT_FOUND", "METHODNOTFOUND")
+
+
+class Runner:
+    """Works on deliveries. `open_portal(member_id, urgent)` gives the portal; `ring(id)` wakes a worker."""
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        catalogue: Catalogue,
+        open_portal: Callable[[str, bool], Portal],
+        ring: Callable[[int], None],
+    ) -> None:
+        self.inbox = inbox
+        self.journal = Journal(inbox)
+        self.database = inbox.database
+        self.catalogue = catalogue
+        self.open_portal = open_portal
+        self.ring = ring
+
+    def run_next(self) -> bool:
+        """Works on the most urgent due delivery; False when there is none."""
+        delivery = self.inbox.claim()
+        if delivery is None:
+            return False
+        crashpoint("after_claim")
+        started = datetime.now(UTC)
+        try:
+            outcome = self._work(delivery)
+        except LostLease:
+            outcome = "lost: another worker has it"
+        except Temporary as trouble:
+            outcome = self._postpone(delivery, trouble)
+        except PortalClosed as trouble:
+            outcome = self._postpone(
+                delivery, Temporary(trouble.reason, retry_at=started + CLOSED_RETRY, code=trouble.code)
+            )
+        except Permanent as trouble:
+            outcome = self._fail(delivery, trouble.reason)
+        except Exception as mistake:  # a mistake of ours must not stop the deliveries behind it
+            log.exception("delivery=%s code=%s mistake", delivery.id, delivery.code)
+            outcome = self._after_mistake(delivery, mistake)
+        log.info(
+            "delivery=%s portal=%s code=%s entity=%s attempt=%s outcome=%r ms=%d",
+            delivery.id,
+            delivery.member_id,
+            delivery.code,
+            delivery.entity,
+            delivery.attempt,
+            outcome,
+            (datetime.now(UTC) - started).total_seconds() * 1000,
+        )
+        return True
+
+    # step 2 and 3
+
+    def _work(self, delivery: Delivery) -> str:
+        portal = self.open_portal(delivery.member_id, delivery.priority <= 10)
+        work, call = self._resolve(delivery)
+        if delivery.failure is None and delivery.decision is None:
+            if work is None:
+                raise Permanent(f"неизвестный код {delivery.code} / unknown code")
+            facts = work.read(portal, call)
+            crashpoint("after_read")
+            nothing = facts if isinstance(facts, Nothing) else self._decide(delivery, work, call, facts)
+            if nothing is not None:
+                return self._nothing_to_do(delivery, portal, work, call, nothing)
+            crashpoint("after_decision")
+        elif delivery.failure is not None:
+            self._owe_answer(delivery, delivery.failure)
+        self._carry_out(delivery, portal)
+        crashpoint("before_finish")
+        return self._finish(delivery)
+
+    def _resolve(self, delivery: Delivery) -> tuple[Work | None, RobotCall | EventCall | TimerCall]:
+        payload = delivery.payload
+        match delivery.kind:
+            case "robot":
+                item = translate.document_item(payload.get("document_id"))
+                if item is None:
+                    raise Permanent(f"не элемент CRM / not a CRM item: {payload.get('document_id')}")
+                return self.catalogue.robot(delivery.code), RobotCall(
+                    member_id=delivery.member_id,
+                    code=delivery.code,
+                    item=item,
+                    event_token=str(payload.get("event_token", "")),
+                    properties=payload.get("properties") or {},
+                    workflow_id=str(payload.get("workflow_id", "")),
+                    waits=payload.get("use_subscription") != "N",
+                    timeout_seconds=int(payload.get("timeout_duration") or 0),
+                )
+            case "event":
+                return self.catalogue.handler(delivery.code), EventCall(
+                    delivery.member_id,
+                    delivery.code,
+                    payload.get("data") or {},
+                    delivery.received_at,
+                    int(payload.get("looks") or 0),
+                )
+            case _:
+                return self.catalogue.timer(delivery.code), TimerCall(
+                    delivery.member_id, delivery.code, delivery.entity, payload
+                )
+
+    def _decide(self, delivery: Delivery, work: Work, call: Any, facts: Any) -> Nothing | None:
+        with self.database.write() as connection:
+            now = datetime.now(UTC)
+            self.database.serialise(connection, f"decide:{delivery.member_id}")
+            memory = Memory(self.database, connection, delivery.member_id, now, delivery.id)
+            if work.recall is not None:
+                facts = work.recall(memory, facts)
+            decision = facts if isinstance(facts, Nothing) else work.decide(facts)
+            if isinstance(decision, Nothing):
+                return decision
+            if work.remember is not None:
+                work.remember(memory, decision)
+            planned = list(work.act(decision))
+            if isinstance(work, Robot) and isinstance(call, RobotCall) and call.waits:
+                reply = work.answer(decision)
+                planned.append(answer_robot(call.event_token, reply.values, reply.log))
+            self.journal.write(connection, delivery.id, planned)
+            saved = TypeAdapter(work.decision).dump_python(decision, mode="json")
+            self.inbox.write_back(
+                connection, delivery, decision=saved, decided_at=now, lease_until=now + self.inbox.lease
+            )
+        for id in memory.new_deliveries:
+            self.ring(id)
+        return None
+
+    def _nothing_to_do(self, delivery: Delivery, portal: Portal, work: Work, call: Any, nothing: Nothing) -> str:
+        if isinstance(work, Robot) and isinstance(call, RobotCall) and call.waits:
+            reply = Reply({}, nothing.reason)
+            with self.database.write() as connection:
+                self.journal.write(connection, delivery.id, [answer_robot(call.event_token, reply.values, reply.log)])
+                self.inbox.write_back(connection, delivery, decision={"nothing": nothing.reason})
+            self._carry_out(delivery, portal)
+            return self._finish(delivery)
+        with self.database.write() as connection:
+            self.inbox.finish(connection, delivery, "done", nothing.reason)
+        self._ring_next(delivery)
+        return f"nothing: {nothing.reason}"
+
+    # step 4
+
+    def _carry_out(self, delivery: Delivery, portal: Portal) -> None:
+        while True:
+            entries = self.journal.entries(delivery.id)
+            waiting = [entry for entry in entries.values() if entry.state in OPEN]
+            if not waiting:
+                return
+            unknown = [entry for entry in waiting if entry.state == "sent"]
+            if unknown:
+                self._resolve_unknown(delivery, portal, unknown)
+                continue
+            skipped = {entry.id: reason for entry in waiting if (reason := _not_needed(entry, entries))}
+            if skipped:
+                self.journal.settle(delivery, {id: {"state": "skipped", "reason": why} for id, why in skipped.items()})
+                continue
+            group = _next_group(waiting, portal.rest_v3)
+            if _effective(group[0].command, portal.rest_v3).call.v3:
+                self._send_one(delivery, portal, group[0], entries)
+            else:
+                self._send_batch(delivery, portal, group, entries)
+            crashpoint("after_store")
+
+    def _send_batch(
+        self, delivery: Delivery, portal: Portal, group: Sequence[Entry], entries: Mapping[str, Entry]
+    ) -> None:
+        here = {entry.label for entry in group}
+        calls = {}
+        for entry in group:
+            command = _effective(_honest(entry.command, entries), portal.rest_v3)
+            params = _fill(command.call.params, entries, here, portal.rest_v3)
+            calls[entry.label] = Call(command.call.method, params)
+        sent = {entry.label: entry for entry in self.journal.mark_sent(delivery, group)}
+        crashpoint("before_send")
+        try:
+            answers = portal.rest.batch(calls, halt=True)
+        except OutcomeUnknown:
+            raise
+        except (Temporary, PortalClosed):
+            self.journal.settle(delivery, {entry.id: {"state": "written"} for entry in group})
+            raise
+        crashpoint("after_send")
+        changes: dict[int, dict[str, Any]] = {}
+        later: Temporary | None = None
+        missed_checks = {
+            entry.label
+            for entry in group
+            if isinstance(entry.command.again, Check)
+            and isinstance(answer := answers.get(entry.label), Answer)
+            and not translate.rows(answer.result, "items")
+        }
+        for label, entry in sent.items():
+            answer = answers.get(label)
+            again = entry.command.again
+            if isinstance(again, Check) and label in missed_checks:
+                changes[entry.id] = {"state": "skipped", "reason": again.reason}
+            elif missed_checks.intersection(entry.command.needs):
+                changes[entry.id] = {"state": "written"}  # the next round skips it, with the reason of what it needs
+            else:
+                changes[entry.id], trouble = _outcome(entry, answer)
+                later = later or trouble
+        self.journal.settle(delivery, changes)
+        if later is not None:
+            raise later
+
+    def _send_one(self, delivery: Delivery, portal: Portal, entry: Entry, entries: Mapping[str, Entry]) -> None:
+        params = _fill(entry.command.call.params, entries, set(), portal.rest_v3)
+        call = replace(entry.command.call, params=params)
+        (sent,) = self.journal.mark_sent(delivery, [entry])
+        crashpoint("before_send")
+        answer: Answer | B24AppError
+        try:
+            answer = portal.rest.call(call, idempotency_key=_key(delivery, sent))
+        except OutcomeUnknown:
+            raise
+        except (Temporary, PortalClosed):
+            self.journal.settle(delivery, {entry.id: {"state": "written"}})
+            raise
+        except Permanent as refusal:
+            if "IDEMPOTENCYKEYREUSED" in refusal.code.upper():
+                # The portal knows the key with another body (it may count the token in): the first one arrived.
+                self._look_up(delivery, portal, [sent])
+                return
+            if entry.command.otherwise is not None and _lacks_v3(refusal):
+                learn(self.database, delivery.member_id, {"rest_v3": False})
+                portal.facts = {**portal.facts, "rest_v3": False}
+                self.journal.settle(delivery, {entry.id: {"state": "written"}})
+                return
+            answer = refusal
+        crashpoint("after_send")
+        change, later = _outcome(sent, answer)
+        self.journal.settle(delivery, {entry.id: change})
+        if later is not None:
+            raise later
+
+    def _resolve_unknown(self, delivery: Delivery, portal: Portal, unknown: Sequence[Entry]) -> None:
+        now = datetime.now(UTC)
+        changes: dict[int, dict[str, Any]] = {}
+        to_look_up = []
+        for entry in unknown:
+            again = entry.command.again
+            keyed = isinstance(again, Keyed)
+            key_lives = keyed and portal.rest_v3 and entry.first_sent_at and now - entry.first_sent_at < KEY_LIFE
+            if isinstance(again, Once):
+                reason = "ответа не было: сделано ли, неизвестно, повторять нельзя / outcome unknown, never repeated"
+                changes[entry.id] = {"state": "failed", "reason": reason}
+            elif isinstance(again, LookUp) or (keyed and not key_lives):
+                to_look_up.append(entry)
+            else:
+                changes[entry.id] = {"state": "written"}
+        self.journal.settle(delivery, changes)
+        if to_look_up:
+            self._look_up(delivery, portal, to_look_up)
+
+    def _look_up(self, delivery: Delivery, portal: Portal, unknown: Sequence[Entry]) -> None:
+        """Asks the portal which of these were done; the others wait to be sent again."""
+        ways = {}
+        for entry in unknown:
+            again = entry.command.again
+            ways[entry.label] = again.look_up if isinstance(again, Keyed) else again
+        entries = self.journal.entries(delivery.id)
+        reads = {
+            label: replace(way.read, params=_fill(way.read.params, entries, set(), portal.rest_v3))
+            for label, way in ways.items()
+            if isinstance(way, LookUp)
+        }
+        answers = portal.rest.gather(reads)
+        changes: dict[int, dict[str, Any]] = {}
+        for entry in unknown:
+            way, answer = ways[entry.label], answers.get(entry.label)
+            if isinstance(answer, NotFound):
+                changes[entry.id] = {"state": "written"}
+                continue
+            if not isinstance(answer, Answer) or not isinstance(way, LookUp):
+                raise answer if isinstance(answer, B24AppError) else Permanent(f"нет ответа / no answer: {entry.label}")
+            id = _find(answer.result, way)
+            if id is None:
+                changes[entry.id] = {"state": "written", "first_sent_at": None}
+            else:
+                changes[entry.id] = {
+                    "state": "done",
+                    "result": {"id": id},
+                    "reason": "найдено на портале / found there",
+                }
+        self.journal.settle(delivery, changes)
+
+    # step 5
+
+    def _finish(self, delivery: Delivery) -> str:
+        entries = self.journal.entries(delivery.id).values()
+        failures = [f"{entry.label}: {entry.reason}" for entry in entries if entry.state == "failed"]
+        if delivery.failure is not None:
+            failures.insert(0, delivery.failure)
+        overtaken = [e for e in entries if e.state == "skipped" and isinstance(e.command.again, Check)]
+        with self.database.write() as connection:
+            if failures:
+                self.inbox.finish(connection, delivery, "failed", "; ".join(failures))
+            else:
+                self.inbox.finish(connection, delivery, "done", "; ".join(entry.reason for entry in overtaken))
+            memory = Memory(self.database, connection, delivery.member_id, delivery_id=delivery.id)
+            if overtaken and delivery.kind != "robot":
+                self._look_again(connection, memory, delivery)
+        for id in memory.new_deliveries:
+            self.ring(id)
+        self._ring_next(delivery)
+        return f"failed: {'; '.join(failures)}" if failures else "done"
+
+    @staticmethod
+    def _look_again(connection: sa.Connection, memory: Memory, delivery: Delivery) -> None:
+        """A person was faster: the reason is open again, and a new delivery decides with what stands there now."""
+        table = schema.assignments
+        connection.execute(sa.delete(table).where(table.c.delivery_id == delivery.id))
+        looks = int(delivery.payload.get("looks") or 0) + 1
+        if looks <= 3:
+            memory.deliver(
+                kind=delivery.kind,
+                code=delivery.code,
+                entity=delivery.entity,
+                payload={**delivery.payload, "looks": looks},
+                priority=delivery.priority,
+            )
+
+    def _ring_next(self, delivery: Delivery) -> None:
+        """Wakes a worker for the next delivery of the same entity: its own ring found it blocked by this one."""
+        table = schema.deliveries
+        with self.database.read() as connection:
+            following = connection.execute(
+                sa.select(table.c.id)
+                .where(
+                    table.c.member_id == delivery.member_id,
+                    table.c.entity == delivery.entity,
+                    table.c.state == "waiting",
+                    table.c.id > delivery.id,
+                )
+                .limit(1)
+            ).scalar_one_or_none()
+        if following is not None:
+            self.ring(following)
+
+    # what went wrong
+
+    def _postpone(self, delivery: Delivery, trouble: Temporary) -> str:
+        now = datetime.now(UTC)
+        age = now - delivery.received_at
+        patience = ROBOT_PATIENCE if delivery.kind == "robot" and delivery.failure is None else GIVE_UP_AFTER
+        if age > patience:
+            return self._fail(delivery, f"не удалось за {age}: {trouble.reason}")
+        backoff = timedelta(seconds=min(300, 2 ** min(delivery.attempt, 9)) * random.uniform(0.75, 1.25))  # noqa: S311
+        retry_at = trouble.retry_at or now + backoff
+        try:
+            self.inbox.postpone(delivery, retry_at, trouble.reason)
+        except LostLease:
+            return "lost: another worker has it"
+        return f"postponed to {retry_at:%H:%M:%S}: {trouble.reason}"
+
+    def _after_mistake(self, delivery: Delivery, mistake: Exception) -> str:
+        reason = f"ошибка программы / mistake in the program: {type(mistake).__name__}"
+        if delivery.attempt >= MISTAKES_ALLOWED:
+            return self._fail(delivery, reason)
+        return self._postpone(delivery, Temporary(reason))
+
+    def _fail(self, delivery: Delivery, reason: str) -> str:
+        """Ends the delivery for good; where a robot waits for our answer, it gets the reason first."""
+        owes = delivery.kind == "robot" and delivery.failure is None and delivery.payload.get("use_subscription") != "N"
+        try:
+            with self.database.write() as connection:
+                if owes:
+                    self.inbox.write_back(
+                        connection, delivery, state="waiting", due_at=datetime.now(UTC), failure=reason, reason=reason
+                    )
+                else:
+                    self.inbox.finish(connection, delivery, "failed", reason)
+        except LostLease:
+            return "lost: another worker has it"
+        if owes:
+            self.ring(delivery.id)
+        else:
+            self._ring_next(delivery)
+        return f"failed: {reason}"
+
+    def _owe_answer(self, delivery: Delivery, reason: str) -> None:
+        """Leaves only the answer to be sent, with the reason for the workflow's log."""
+        entries = self.journal.entries(delivery.id)
+        given_up = {
+            entry.id: {"state": "skipped", "reason": reason}
+            for entry in entries.values()
+            if entry.state in OPEN and entry.label not in ("answer", "answer_failure")
+        }
+        self.journal.settle(delivery, given_up)
+        if delivery.kind == "robot" and not {"answer", "answer_failure"}.intersection(entries):
+            token = str(delivery.payload.get("event_token", ""))
+            with self.database.write() as connection:
+                command = answer_robot(token, {}, f"Не выполнено: {reason}", label="answer_failure")
+                self.journal.write(connection, delivery.id, [command])
+                self.inbox.write_back(connection, delivery, lease_until=datetime.now(UTC) + self.inbox.lease)
+
+
+def _effective(command: Command, rest_v3: bool) -> Command:
+    return command if rest_v3 else classic(command)
+
+
+def _next_group(waiting: Sequence[Entry], rest_v3: bool) -> list[Entry]:
+    """The commands that leave together: one REST 3.0 call, or the classic ones up to the next REST 3.0 call."""
+    group: list[Entry] = []
+    for entry in waiting:
+        if _effective(entry.command, rest_v3).call.v3:
+            return group or [entry]
+        group.append(entry)
+        if len(group) == BATCH_OF_WRITES:
+            break
+    return group
+
+
+def _not_needed(entry: Entry, entries: Mapping[str, Entry]) -> str:
+    """Says why a command is not needed: what it needs was skipped or refused."""
+    for label in entry.command.needs:
+        needed = entries[label]
+        if needed.state in ("skipped", "failed"):
+            return needed.reason or f"{label}: {needed.state}"
+    return ""
+
+
+def _honest(command: Command, entries: Mapping[str, Entry]) -> Command:
+    """A robot's answer does not claim what the portal refused."""
+    failures = [f"{entry.label}: {entry.reason}" for entry in entries.values() if entry.state in ("failed", "skipped")]
+    if command.call.method != "bizproc.event.send" or not failures:
+        return command
+    text = f"{command.call.params['LOG_MESSAGE']}\nНе выполнено: {'; '.join(failures)}"
+    return replace(command, call=replace(command.call, params={**command.call.params, "LOG_MESSAGE": text}))
+
+
+def _fill(value: Any, entries: Mapping[str, Entry], here: set[str], rest_v3: bool) -> Any:
+    """Puts ids in the place of refs: from the journal, or batch's own $result where the maker is in the same batch."""
+    if isinstance(value, Mapping):
+        if "$ref" in value:
+            label, prefix = value["$ref"], value.get("$prefix", "")
+            maker = entries[label]
+            if label in here:
+                return prefix + _stand_in(label, _effective(maker.command, rest_v3).call.method)
+            id = made_id(maker.command.call.method, maker.result)
+            if id is None:
+                raise Permanent(f"нет id от команды {label} / no id from the command")
+            return f"{prefix}{id}" if prefix else id
+        return {key: _fill(inner, entries, here, rest_v3) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_fill(inner, entries, here, rest_v3) for inner in value]
+    return value
+
+
+def _stand_in(label: str, method: str) -> str:
+    paths = {
+        "crm.item.list": "[items][0][id]",
+        "crm.item.add": "[item][id]",
+        "crm.item.update": "[item][id]",
+        "tasks.task.add": "[task][id]",
+    }
+    return f"$result[{label}]{paths.get(method, '')}"
+
+
+def _outcome(entry: Entry, answer: Answer | B24AppError | None) -> tuple[dict[str, Any], Temporary | None]:
+    """Returns what to journal, and the passing trouble to raise once everything is journaled."""
+    match answer:
+        case None:
+            return {"state": "written"}, None  # the batch stopped before it
+        case Answer():
+            return {"state": "done", "result": answer.result, "reason": None}, None
+        case OutcomeUnknown():
+            return {"state": "sent"}, answer
+        case Temporary():
+            return {"state": "written"}, answer
+        case AccessDenied() if isinstance(entry.command.again, Answered):
+            return {"state": "done", "reason": "ответа уже никто не ждёт / nobody waits any more"}, None
+        case Permanent():
+            return {"state": "failed", "reason": answer.reason}, None
+        case _:
+            return {"state": "failed", "reason": str(answer)}, None
+
+
+def _find(result: Any, way: LookUp) -> int | None:
+    for key in ("items", "tasks", ""):
+        for row in translate.rows(result, key):
+            fields = {str(name).lower(): value for name, value in row.items()}
+            if way.marker in str(fields.get(way.field.lower(), "")):
+                return translate.number(fields.get("id"))
+    return None
+
+
+def _key(delivery: Delivery, entry: Entry) -> str:
+    """The Idempotency-Key of this very effect: kept by every attempt, new after a look-up that found nothing."""
+    text = f"{delivery.member_id}:{delivery.id}:{delivery.received_at}:{entry.id}:{entry.first_sent_at}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _lacks_v3(refusal: Permanent) -> bool:
+    code = refusal.code.upper()
+    return any(known in code for known in NO_V3_CODES)

@@ -1,0 +1,211 @@
+"""A call ended: a missed one gets a free manager and a task, an answered one is confirmed (K1-K3, K5, 1C-7).
+
+Missed = a client called us and the call failed with 304; never an outgoing or internal call. The lead is found by the
+statistics row of the call or by its activity. A known client's record keeps its responsible; for an unknown number
+without a lead we make one, known again by the call's id.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from b24app import distribution as desk
+from b24app.bitrix import reads
+from b24app.bitrix.portal import Found, Portal
+from b24app.bitrix.translate import moment, number, phone_key
+from b24app.engine.declare import URGENT, EventCall, Handler, Nothing
+from b24app.entities import COMPANY, CONTACT, DEAL, LEAD, Item, PhoneCall
+from b24app.errors import Temporary
+from b24app.rules.intake import Treatment, made_by
+from b24app.store.memory import AssignmentRow, KnownCall, Memory
+from handlers.call_started import entity, on_foreign_record
+
+LEAD_MAY_COME = timedelta(seconds=15)
+"""Lines may make the lead a little after the call; before that we make none of our own."""
+TYPES = {"LEAD": LEAD, "CONTACT": CONTACT, "COMPANY": COMPANY}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A call that ended, with the record it belongs to."""
+
+    call: PhoneCall
+    began_at: datetime
+    item: Item | None = None
+    situation: desk.Situation | None = None
+    lead_may_come: bool = False
+    done: AssignmentRow | None = None
+    earlier: AssignmentRow | None = None
+
+    @property
+    def fresh(self) -> bool:
+        """The item was made by this call."""
+        return (
+            self.item is not None and self.item.ref.entity_type_id in (LEAD, DEAL) and made_by(self.item, self.began_at)
+        )
+
+    @property
+    def key(self) -> str:
+        """The reason: a new item is treated once whoever hears of it first, an older record once a call."""
+        if self.item is not None and self.fresh:
+            return desk.intake_key(self.item.ref)
+        return f"call:{self.call.call_id}"
+
+
+def call_of(call: EventCall, country: str) -> PhoneCall:
+    """Returns the call as its last event tells it."""
+    phone = str(call.data.get("PHONE_NUMBER") or "")
+    return PhoneCall(
+        call_id=str(call.data.get("CALL_ID") or ""),
+        call_type=number(call.data.get("CALL_TYPE")),
+        phone=phone_key(phone, country) if phone else "",
+        user_id=number(call.data.get("PORTAL_USER_ID")),
+        failed_code=str(call.data.get("CALL_FAILED_CODE") or ""),
+        started_at=moment(call.data.get("CALL_START_DATE")),
+        activity_id=number(call.data.get("CRM_ACTIVITY_ID")),
+    )
+
+
+def read(portal: Portal, call: EventCall) -> Ended | Nothing:
+    """Reads whose call it was and who is free: one batch; one more where only activity or number leads there."""
+    ended = call_of(call, portal.playbook.intake.country)
+    if not ended.call_id:
+        return Nothing("в событии нет звонка / no call in the event")
+    with portal.memory() as memory:
+        known = memory.call(ended.call_id)
+        treated = memory.assignment_by_call(ended.call_id)
+    began_at = _began(ended, known, call)
+    answered = ended.failed_code == "200"
+    if not ended.incoming or not (ended.missed or answered):
+        return Ended(ended, began_at)
+    if treated is not None and (ended.missed or treated.manager_id == ended.user_id):
+        return Ended(ended, began_at, done=treated)
+    team = desk.read_team(portal, desk.pool_of(portal.playbook))
+    policy = portal.playbook.assignment.policy()
+    now = portal.now
+    owner = reads.result_of("statistics", 0, "CRM_ENTITY_ID")
+    asked: dict[str, reads.Read[Any]] = {
+        "statistics": reads.call_statistics(CALL_ID=ended.call_id),
+        **{name: reads.item(kind, owner) for name, kind in TYPES.items()},
+        **{f"phone_{name}": reads.by_phone(ended.phone, name) for name in TYPES if ended.phone},
+        **desk.availability(portal, team, policy, now),
+    }
+    found = portal.read(asked, optional=desk.optional_reads(team))
+    item = _item_of_call(portal, found, ended)
+    return Ended(
+        ended,
+        began_at,
+        item=item,
+        situation=desk.situation(portal, team, policy, found, now),
+        lead_may_come=now - call.received_at < LEAD_MAY_COME,
+    )
+
+
+def _began(ended: PhoneCall, known: KnownCall | None, call: EventCall) -> datetime:
+    moments = [known.seen_at if known else None, ended.started_at]
+    return min((m for m in moments if m is not None), default=call.received_at)
+
+
+def _item_of_call(portal: Portal, found: Found, ended: PhoneCall) -> Item | None:
+    """Returns the record of the call: by statistics, else by the activity, else by the number."""
+    statistics: list[PhoneCall] = found.maybe("statistics", [])
+    ref = next((row.item for row in statistics if row.item is not None), None)
+    if ref is not None and ref.entity_type_id in TYPES.values():
+        name = next(name for name, kind in TYPES.items() if kind == ref.entity_type_id)
+        item: Item | None = found.maybe(name, None)
+        if item is not None and item.ref == ref:
+            return item
+    if ref is None and ended.activity_id is not None:
+        ref = portal.read({"owner": reads.activity_owner(ended.activity_id)}).maybe("owner", None)
+    if ref is not None:
+        return desk.item_or_none(portal.read({"item": reads.item(ref.entity_type_id, ref.id)}), "item")
+    hits = {kind: found.maybe(f"phone_{name}", ()) for name, kind in TYPES.items()}
+    if not any(hits.values()):
+        return None
+    by_type = portal.read({str(kind): reads.items(kind, sorted(ids)[-20:]) for kind, ids in hits.items() if ids})
+    candidates = [item for kind in TYPES.values() for item in by_type.maybe(str(kind), []) if item.open]
+    return candidates[0] if candidates else None
+
+
+def recall(memory: Memory, facts: Ended) -> Ended:
+    """Notes the end, and sees what was done about this call or this client already."""
+    memory.keep_call(facts.call, ended=True)
+    memory.drop_timer(f"call_lost:{facts.call.call_id}"[:160])
+    recent = memory.now - desk.SAME_ENQUIRY
+    earlier = memory.assignment_of(str(facts.item.ref), since=recent) if facts.item else None
+    return replace(
+        facts,
+        situation=facts.situation.recalled(memory) if facts.situation else None,
+        done=facts.done or memory.assignment(facts.key),
+        earlier=earlier,
+    )
+
+
+def decide(facts: Ended) -> Treatment | Nothing:
+    """Says who calls back, or whom the answered call belongs to."""
+    call, item = facts.call, facts.item
+    if not call.incoming:
+        return Nothing("не входящий звонок / not a client's call to us")
+    if facts.situation is None:
+        done = facts.done.key if facts.done else f"код {call.failed_code}"
+        return Nothing(f"делать нечего: {done} / nothing to do")
+    if not call.missed:
+        return _answered(facts, facts.situation)
+    if facts.done is not None and facts.done.manager_id is not None:
+        return Nothing(f"уже распределён: {facts.done.key} / already assigned")
+    if item is None:
+        if not call.phone:
+            return Nothing("номер скрыт, лида нет / no number, no lead")
+        if facts.lead_may_come:
+            raise _not_yet(facts.situation)
+        key = f"call:{call.call_id}"
+        return desk.new_item(facts.situation, "missed", key=key, phone=call.phone, call_id=call.call_id)
+    if facts.fresh:
+        return desk.distribute(facts.situation, item, "missed", key=facts.key, phone=call.phone, call_id=call.call_id)
+    return desk.known_client(
+        facts.situation, item, key=facts.key, phone=call.phone, call_id=call.call_id, earlier=facts.earlier
+    )
+
+
+def _answered(facts: Ended, situation: desk.Situation) -> Treatment | Nothing:
+    call, item = facts.call, facts.item
+    if call.user_id is None:
+        return Nothing("кто ответил, неизвестно / nobody knows who answered")
+    rule = {"ru": "ответил на звонок", "en": "answered the call"}
+    if item is None:
+        if not call.phone:
+            return Nothing("номер скрыт, лида нет / no number, no lead")
+        if facts.lead_may_come:
+            raise _not_yet(situation)
+        key = f"call:{call.call_id}"
+        return desk.new_item(
+            situation, "answered", key=key, phone=call.phone, call_id=call.call_id, answered_by=call.user_id
+        )
+    if facts.fresh:
+        if facts.done is not None and facts.done.manager_id == call.user_id:
+            return Nothing("уже его / already his")
+        return desk.give_to(
+            situation, item, call.user_id, key=facts.key, rule=rule, phone=call.phone, call_id=call.call_id
+        )
+    return on_foreign_record(situation, item, call.user_id, call, rule)
+
+
+def _not_yet(situation: desk.Situation) -> Temporary:
+    return Temporary(
+        "лид от звонка ещё может появиться / the lead may still come", retry_at=situation.now + LEAD_MAY_COME
+    )
+
+
+HANDLER = Handler(
+    event="ONVOXIMPLANTCALLEND",
+    entity=entity,
+    priority=URGENT,
+    decision=Treatment,
+    read=read,
+    recall=recall,
+    decide=decide,
+    remember=desk.remember,
+    act=desk.act,
+)

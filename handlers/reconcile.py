@@ -1,0 +1,146 @@
+"""What the events did not tell: every few minutes the portal's lists are read from where the last look ended.
+
+Bitrix24 never sends an event twice, so one that was lost on the way is found here: calls by the statistics, new leads
+by the stage history (its first record of an item is its creation) and by the list itself. What is found comes in as the
+event that did not; the handlers are the same, and what was treated already is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from b24app.bitrix.calls import Call
+from b24app.bitrix.portal import Portal
+from b24app.bitrix.translate import number, phone_key, statistic_of
+from b24app.engine.declare import LATER, NORMAL, Nothing, TimerCall
+from b24app.engine.declare import Timer as TimerDeclaration
+from b24app.entities import DEAL, LEAD, ItemRef, PhoneCall
+from b24app.errors import AccessDenied, NotFound
+from b24app.store.memory import Memory
+from handlers.call_lost import end_data
+
+CREATED = 1
+"""TYPE_ID of stage history: the item was created (api-reference/crm/crm-stage-history-list.md)."""
+STATISTICS, HISTORY, ITEMS = "voximplant.statistic", "crm.stagehistory", "crm.item"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What stood on the portal beyond the cursors; a cursor that was never set starts at the newest row."""
+
+    entity_type_id: int
+    calls: tuple[PhoneCall, ...]
+    item_ids: tuple[int, ...]
+    cursors: Mapping[str, int] = field(default_factory=dict)
+    found: int = 0
+
+
+def read(portal: Portal, call: TimerCall) -> Look:
+    """Reads the three lists beyond their cursors."""
+    entity_type_id = DEAL if portal.simple_mode else LEAD
+    with portal.memory() as memory:
+        kept = {name: memory.cursor(_name(name, entity_type_id)) for name in (STATISTICS, HISTORY, ITEMS)}
+    cursors = {name: int(value) for name, value in kept.items() if value is not None}
+    last: dict[str, int] = {}
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for name in (STATISTICS, HISTORY, ITEMS):
+        if name in cursors:
+            rows[name] = _rows(portal, name, entity_type_id, cursors[name])
+            last[name] = max([cursors[name], *(number(_id(row)) or 0 for row in rows[name])])
+        else:
+            rows[name] = []
+            last[name] = _newest(portal, name, entity_type_id)
+    created = {number(row.get("OWNER_ID")) for row in rows[HISTORY] if number(row.get("TYPE_ID")) == CREATED}
+    listed = {number(row.get("id")) for row in rows[ITEMS]}
+    return Look(
+        entity_type_id=entity_type_id,
+        calls=tuple(_call(row, portal.playbook.intake.country) for row in rows[STATISTICS]),
+        item_ids=tuple(sorted(id for id in created | listed if id)),
+        cursors=last,
+    )
+
+
+def _call(row: Mapping[str, Any], country: str) -> PhoneCall:
+    call = statistic_of(row)
+    return PhoneCall(
+        call.call_id,
+        call.call_type,
+        phone_key(call.phone, country) if call.phone else "",
+        call.user_id,
+        call.failed_code,
+        call.started_at,
+        call.item,
+        call.activity_id,
+    )
+
+
+def _rows(portal: Portal, name: str, entity_type_id: int, after: int) -> list[dict[str, Any]]:
+    method, params = _question(name, entity_type_id, {">id" if name == ITEMS else ">ID": after})
+    try:
+        return portal.read_all(method, params)
+    except (AccessDenied, NotFound):
+        return []  # a portal without telephony, or without this right, has nothing to reconcile there
+
+
+def _newest(portal: Portal, name: str, entity_type_id: int) -> int:
+    """Returns the newest id: what stood there before we came is nobody's to distribute."""
+    method, params = _question(name, entity_type_id, {})
+    if name == STATISTICS:
+        params |= {"SORT": "ID", "ORDER": "DESC"}
+    else:
+        params["order"] = {"id" if name == ITEMS else "ID": "DESC"}
+    try:
+        result = portal.rest.call(Call(method, params), reading=True).result
+    except (AccessDenied, NotFound):
+        return 0
+    rows = result.get("items", []) if isinstance(result, dict) else result
+    return max((number(_id(row)) or 0 for row in rows), default=0)
+
+
+def _question(name: str, entity_type_id: int, filters: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    if name == STATISTICS:
+        return "voximplant.statistic.get", {"FILTER": filters}
+    if name == HISTORY:
+        return "crm.stagehistory.list", {"entityTypeId": entity_type_id, "filter": {**filters, "TYPE_ID": CREATED}}
+    return "crm.item.list", {"entityTypeId": entity_type_id, "filter": filters, "select": ["id"]}
+
+
+def _id(row: Mapping[str, Any]) -> Any:
+    return row.get("ID", row.get("id"))
+
+
+def _name(name: str, entity_type_id: int) -> str:
+    return f"{name}:{entity_type_id}"
+
+
+def recall(memory: Memory, facts: Look) -> Look:
+    """Puts what no event told into the inbox, and moves the cursors in the same transaction."""
+    event = "ONCRMDEALADD" if facts.entity_type_id == DEAL else "ONCRMLEADADD"
+    for call in facts.calls:
+        known = memory.call(call.call_id)
+        if call.incoming and (known is None or known.ended_at is None):
+            _deliver(memory, "ONVOXIMPLANTCALLEND", f"call:{call.call_id}"[:96], end_data(call))
+    for id in facts.item_ids:
+        entity = str(ItemRef(facts.entity_type_id, id))
+        if memory.assignment_of(entity) is None:
+            _deliver(memory, event, entity, {"FIELDS": {"ID": str(id)}})
+    for name, value in facts.cursors.items():
+        memory.move_cursor(_name(name, facts.entity_type_id), str(value))
+    return Look(facts.entity_type_id, facts.calls, facts.item_ids, facts.cursors, found=len(memory.new_deliveries))
+
+
+def _deliver(memory: Memory, event: str, entity: str, data: Mapping[str, Any]) -> None:
+    if not memory.seen_event(event, entity):
+        memory.deliver(
+            kind="event", code=event, entity=entity, payload={"event": event, "data": dict(data)}, priority=NORMAL
+        )
+
+
+def decide(facts: Look) -> Nothing:
+    """Nothing is written to the portal here."""
+    return Nothing(f"без событий найдено: {facts.found} / found without an event")
+
+
+TIMER = TimerDeclaration(code="reconcile", priority=LATER, read=read, recall=recall, decide=decide)
