@@ -48,7 +48,9 @@ def _oauth_origin(value: str) -> str:
 def _portal_host(value: str) -> str:
     host = value.strip().lower().removeprefix("https://").removeprefix("http://").rstrip("/")
     if not host or any(sign in host for sign in "/@?# \\"):
-        raise ValueError("нужно имя портала без https:// и пути / the portal's host without https:// and path is needed")
+        raise ValueError(
+            "нужно имя портала без https:// и пути / the portal's host without https:// and path is needed"
+        )
     return host
 
 

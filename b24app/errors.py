@@ -1,15 +1,15 @@
 """Every error of the application, drawn as a tree. The one question it answers: whose move is it?
 
-    B24AppError
-    ├── ConfigError        the administrator's: config.toml or the playbook is wrong
-    ├── Rejected           nobody's: not from our portal (403, nothing kept)
-    ├── Malformed          the sender's: the request cannot be read (400 or 413, nothing kept)
-    ├── Temporary          ours, later: try again at `retry_at`
-    │   └── OutcomeUnknown     ... but look first: the portal may have done it
-    └── Permanent          a person's: repeating changes nothing
-        ├── NotFound           the object is gone
-        ├── AccessDenied       the token's user may not
-        └── PortalClosed       nothing works on this portal until an administrator acts (token dead, subscription, blocked)
+B24AppError
+├── ConfigError        the administrator's: config.toml or the playbook is wrong
+├── Rejected           nobody's: not from our portal (403, nothing kept)
+├── Malformed          the sender's: the request cannot be read (400 or 413, nothing kept)
+├── Temporary          ours, later: try again at `retry_at`
+│   └── OutcomeUnknown     ... but look first: the portal may have done it
+└── Permanent          a person's: repeating changes nothing
+    ├── NotFound           the object is gone
+    ├── AccessDenied       the token's user may not
+    └── PortalClosed       nothing works on this portal until an administrator acts (token dead, subscription, blocked)
 """
 
 from __future__ import annotations

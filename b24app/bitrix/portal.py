@@ -8,21 +8,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-import requests
-
 from b24app.bitrix.bulk import Bulk
 from b24app.bitrix.calls import Answer
-from b24app.bitrix.limits import Limits
-from b24app.bitrix.oauth import Tokens
 from b24app.bitrix.reads import Read
 from b24app.bitrix.rest import Rest
-from b24app.config import Settings
 from b24app.entities import ENTITY_NAMES, ItemRef
-from b24app.errors import B24AppError, Permanent, PortalClosed, Temporary
+from b24app.errors import B24AppError, Permanent, Temporary
 from b24app.playbook import Playbook
 from b24app.store.database import Database
 from b24app.store.memory import Memory
-from b24app.store.portals import portal_of
 
 D = TypeVar("D")
 
@@ -120,32 +114,3 @@ class Portal:
     def app_path(self, query: str = "") -> str:
         """Returns the portal's own link to our application, which opens in a slider."""
         return f"/marketplace/view/{self.client_id}/{query}"
-
-
-def open_portal(
-    database: Database,
-    tokens: Tokens,
-    limits: Limits,
-    settings: Settings,
-    playbook: Playbook,
-    session: requests.Session,
-    member_id: str,
-    *,
-    urgent: bool = False,
-) -> Portal:
-    """Returns an installed portal, on its owner's token; PortalClosed where nobody's token is alive."""
-    row = portal_of(database, member_id)
-    if row is None or not row.active:
-        raise PortalClosed("приложение на портале не установлено / not installed on the portal")
-    owner = tokens.owner(member_id)
-    return Portal(
-        member_id=member_id,
-        client_id=row.client_id,
-        url=row.origin,
-        public_url=settings.app.public_url,
-        owner_id=owner.user_id,
-        facts=row.facts,
-        playbook=playbook,
-        rest=Rest(database, tokens, limits, member_id, session=session, urgent=urgent),
-        database=database,
-    )
