@@ -427,7 +427,7 @@ function cardContent(type, id, state, layer, path) {
       "div",
       { class: "card-tab card-main", "data-key": "tab-main", hidden: state.tab !== "main" },
       h("div", { class: "card-left" }, fieldsPanel(type, item, state), clientPanel(type, item)),
-      h("div", { class: "card-right" }, commentForm(type, id), timeline(type, id, item)),
+      h("div", { class: "card-right" }, commentForm(type, id), activityButtons(type, id), timeline(type, id, item)),
     ),
     h("div", { class: "card-tab", "data-key": "tab-tasks", hidden: state.tab !== "tasks" }, taskPanel(tasks)),
     placements.map((placement, index) => {
@@ -621,6 +621,20 @@ function commentForm(type, id) {
     h("textarea", { id: `comment-${type}-${id}`, name: "comment", rows: 2, placeholder: t("Оставьте комментарий…", "Leave a comment…") }),
     h("button", { type: "submit", class: "button" }, t("Отправить", "Send")),
   );
+}
+
+/** Applications' buttons above the timeline. */
+function activityButtons(type, id) {
+  const placements = placementsOf(`CRM_${kindOf(type).event}_DETAIL_ACTIVITY`);
+  return placements.length
+    ? h(
+        "div",
+        { class: "chips", "data-key": "activity-buttons" },
+        placements.map((placement) =>
+          button("apps", placementTitle(placement), () => openApplication({ clientId: placementClient(placement), placement: field(placement, "placement"), options: { ID: String(id) }, title: placementTitle(placement) }), "small"),
+        ),
+      )
+    : null;
 }
 
 // -------------------------------------------------------------------- timeline

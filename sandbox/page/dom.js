@@ -232,6 +232,9 @@ export function openLayer({ kind = "slider", title, key = "", content, onclose, 
     while (stack[stack.length - 1] !== same) {
       stack[stack.length - 1].close();
     }
+    if (onclose) {
+      same.closers.push(onclose);
+    }
     same.update();
     return same;
   }
@@ -262,7 +265,7 @@ export function openLayer({ kind = "slider", title, key = "", content, onclose, 
     key,
     body,
     holder,
-    closed: false,
+    closers: onclose ? [onclose] : [],
     update() {
       if (content) {
         refresh(body, content(layer));
@@ -288,7 +291,6 @@ export function openLayer({ kind = "slider", title, key = "", content, onclose, 
         stack[stack.length - 1].close();
       }
       stack.pop();
-      layer.closed = true;
       holder.remove();
       shade();
       const back = before && before.isConnected ? before : beforeKey && document.querySelector(`[data-key="${CSS.escape(beforeKey)}"]`);
@@ -297,9 +299,7 @@ export function openLayer({ kind = "slider", title, key = "", content, onclose, 
       } else {
         document.getElementById("main").focus({ preventScroll: true });
       }
-      if (onclose) {
-        onclose(result);
-      }
+      layer.closers.splice(0).forEach((tell) => tell(result));
     },
   };
   stack.push(layer);
@@ -347,7 +347,7 @@ document.addEventListener("keydown", (event) => {
 export function toast(text, kind = "note") {
   const region = document.getElementById(kind === "error" ? "alerts" : "toasts");
   const line = h("div", { class: `toast toast-${kind}` }, h("span", null, text));
-  const cross = h("button", { type: "button", class: "icon-button", "aria-label": "×", onclick: () => line.remove() }, icon("close"));
+  const cross = h("button", { type: "button", class: "icon-button", "aria-label": document.documentElement.lang === "en" ? "Close" : "Закрыть", onclick: () => line.remove() }, icon("close"));
   line.append(cross);
   region.append(line);
   while (region.children.length > 4) {

@@ -6,7 +6,7 @@ import {
 } from "./model.js";
 import { avatar, personLine, peopleOptions, empty, formDialog, tabs, viewHead, button, unbroken } from "./parts.js";
 import { richText } from "./texts.js";
-import { applicationFrame, placementsOf, placementClient, placementTitle } from "./frames.js";
+import { applicationFrame, openApplication, placementsOf, placementClient, placementTitle } from "./frames.js";
 import { toolbar } from "./crm.js";
 
 const view = { tasks: "mine", calls: "all" };
@@ -360,6 +360,9 @@ export function openPerson(id, onclose) {
       const leads = part("leads").filter((lead) => Number(field(lead, "assignedById")) === Number(id));
       return [
         h("ul", { class: "people single" }, personCard(one)),
+        placementsOf("USER_PROFILE_MENU").map((placement) =>
+          button("apps", placementTitle(placement), () => openApplication({ clientId: placementClient(placement), placement: "USER_PROFILE_MENU", options: { USER_ID: String(id) }, title: placementTitle(placement) }), "small"),
+        ),
         h("h3", null, t("Открытые задачи", "Open tasks")),
         tasks.length ? h("ul", { class: "task-list" }, tasks.map((task) => h("li", { "data-key": `t${taskId(task)}` }, taskLine(task)))) : h("p", { class: "muted" }, t("Нет", "None")),
         h("h3", null, t("Лиды", "Leads"), " ", h("span", { class: "count" }, String(leads.length))),

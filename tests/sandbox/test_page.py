@@ -23,7 +23,13 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-QUIET = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync".split()
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 VIEWS = {
     "leads": "/crm/lead/",
     "deals": "/crm/deal/",
@@ -241,11 +247,13 @@ BX24.init(function () {
   say('info', { placement: BX24.placement.info(), domain: BX24.getDomain(), admin: BX24.isAdmin(),
     token: Boolean(BX24.getAuth().access_token), lang: BX24.getLang() });
 });
-function open_application() { BX24.openApplication({ opened: true, bx24_title: 'Из кода' }, function () { say('closed', 1); }); }
+function open_application() {
+  BX24.openApplication({ opened: true }, function () { say('closed', 1); }, { title: 'Из кода', width: 600 });
+}
 function close_application() { BX24.closeApplication(); }
 function open_path(path) { BX24.openPath(path, function (result) { say('path', result); }); }
 function call_method(method, params) { BX24.callMethod(method, params, function (result) {
-  say('call', { data: result.data(), error: result.error() && result.error().ex, more: result.more(), total: result.total() });
+  say('call', { data: result.data(), error: result.error() && result.error().ex, total: result.total() });
 }); }
 function all_pages() { var seen = []; BX24.callMethod('crm.item.list',
   { entityTypeId: 1, order: { id: 'ASC' }, select: ['id'] }, function (result) {
@@ -253,15 +261,20 @@ function all_pages() { var seen = []; BX24.callMethod('crm.item.list',
     if (result.more()) { result.next(); } else { say('pages', { seen: seen.length, total: result.total() }); }
   }); }
 function batch() { BX24.callBatch({ me: ['user.current', {}], bad: { method: 'no.such.method', params: {} } },
-  function (result) { say('batch', { id: result.me.data().ID, error: result.bad.error() && result.bad.error().ex.error }); }); }
+  function (result) { say('batch', { id: result.me.data().ID, error: result.bad.error().ex.error }); }); }
 function refresh() { var old = BX24.getAuth().access_token;
-  BX24.refreshAuth(function (fresh) { say('refresh', { fresh: fresh.access_token !== old, until: fresh.expires_in > Date.now() }); }); }
-function options() { BX24.appOption.set('colour', 'синий', function () { say('options', BX24.appOption.get('colour')); }); }
+  BX24.refreshAuth(function (made) {
+    say('refresh', { fresh: made.access_token !== old, until: made.expires_in > Date.now() });
+  }); }
+function options() {
+  BX24.appOption.set('colour', 'синий', function () { say('options', BX24.appOption.get('colour')); });
+}
 function pick() { BX24.selectUser(function (person) { say('person', person); }); }
 function interface_() { BX24.placement.getInterface(function (found) { say('interface', found); }); }
 </script></body></html>"""
 
-INSTALL = """<!doctype html><html lang="ru"><head><meta charset="utf-8"><title>Установка</title></head><body><h1>Установка</h1>
+INSTALL = """<!doctype html><html lang="ru"><head><meta charset="utf-8"><title>Установка</title></head>
+<body><h1>Установка</h1>
 <script src="%(portal)s/api/v1/"></script>
 <script>
 BX24.install(function () {
@@ -333,7 +346,7 @@ def test_a_foreign_application_installs_itself_in_the_frame(installed: dict[str,
 
 
 @pytest.fixture
-def tab(installed: dict[str, Any], portal: Portal, page: Page) -> Iterator[Any]:
+def tab(installed: dict[str, Any], portal: Portal, page: Page) -> Any:
     """The application's tab in a lead's card: a function that runs code there and gives what it said."""
     lead = portal.lead(title="Лид с вкладкой")
     page.goto(f"/crm/lead/details/{lead}/")
@@ -348,7 +361,7 @@ def tab(installed: dict[str, Any], portal: Portal, page: Page) -> Iterator[Any]:
 
     run.lead = lead  # type: ignore[attr-defined]
     run.output = output  # type: ignore[attr-defined]
-    yield run
+    return run
 
 
 def test_the_tab_in_the_card_knows_its_lead_and_its_user(tab: Any, portal: Portal) -> None:
@@ -468,7 +481,9 @@ def test_messages_of_a_stranger_are_not_answered(page: Page, installed: dict[str
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("view", sorted(VIEWS))
-def test_a_view_has_no_axe_violation_and_no_sideways_scrolling(page: Page, portal: Portal, view: str, width: int) -> None:
+def test_a_view_has_no_axe_violation_and_no_sideways_scrolling(
+    page: Page, portal: Portal, view: str, width: int
+) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     page.goto(VIEWS[view])
     expect(page.locator("h1")).to_be_visible()
