@@ -252,6 +252,19 @@ class Scene:
         self.say(f"Наше приложение:    {self.application}/", f"Our application:     {self.application}/")
         self.say("", "")
 
+    def clock_in(self) -> list[int]:
+        """Lets everybody of the sales department but its head begin the working day; returns their ids."""
+        sales = next(d for d in self.state("departments") if d["name"] == "Продажи")
+        team = [
+            int(person["id"])
+            for person in self.state("people")
+            if int(sales["id"]) in map(int, person["department_ids"])
+            and int(person["id"]) != int(sales["head_id"] or 0)
+        ]
+        for person_id in team:
+            self.control("PATCH", f"people/{person_id}", {"clock": "open"})
+        return team
+
     def play(self) -> None:
         """Plays everything; Missed at the first thing that does not come."""
         team = self._morning()
@@ -271,15 +284,7 @@ class Scene:
     def _morning(self) -> list[int]:
         """Puts the sales team to work: one absent, one on the phone; returns the two who are free."""
         self.say("— Утро в отделе продаж —", "— Morning in the sales department —")
-        sales = next(d for d in self.state("departments") if d["name"] == "Продажи")
-        team = [
-            int(person["id"])
-            for person in self.state("people")
-            if int(sales["id"]) in map(int, person["department_ids"])
-            and int(person["id"]) != int(sales["head_id"] or 0)
-        ]
-        for person_id in team:
-            self.control("PATCH", f"people/{person_id}", {"clock": "open"})
+        team = self.clock_in()
         first, talking, absent = team[0], team[1], team[2]
         now = datetime.now(UTC)
         away = {"from": (now - timedelta(hours=1)).isoformat(), "to": (now + timedelta(days=7)).isoformat()}

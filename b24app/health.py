@@ -21,6 +21,7 @@ from b24app.config import PortalSection
 from b24app.engine.clock import BEAT
 from b24app.services import Services
 from b24app.store import schema
+from b24app.store.database import Database
 from b24app.store.portals import PortalRow, all_portals
 from install.wanted import missing_scopes
 
@@ -70,6 +71,14 @@ def findings(services: Services, now: datetime | None = None) -> list[Finding]:
 def is_serving(found: Sequence[Finding]) -> bool:
     """Tells whether requests can be accepted: the database answers and its schema is ours."""
     return not any(finding.key == "database" and finding.level == "bad" for finding in found)
+
+
+def open_deliveries(database: Database) -> int:
+    """Returns how many deliveries are due or being worked on now; those postponed to a later time are not counted."""
+    table = schema.deliveries
+    due = sa.and_(table.c.state.in_(("waiting", "running")), table.c.due_at <= datetime.now(UTC))
+    with database.read() as connection:
+        return connection.execute(sa.select(sa.func.count()).select_from(table).where(due)).scalar_one()
 
 
 def _of_database(services: Services, now: datetime) -> Iterator[Finding]:

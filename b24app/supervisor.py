@@ -129,6 +129,7 @@ def embedded_redis(data: Path) -> tuple[Program, str]:
         "appendfsync": "everysec",
         "maxmemory-policy": "noeviction",
         "loglevel": "warning",
+        "logfile": "redis.log",
     }
     text = "".join(f"{key} {value}\n" for key, value in options.items())
     url = f"redis://:{password}@127.0.0.1:{port}/0"

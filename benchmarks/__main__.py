@@ -1,0 +1,98 @@
+"""`make bench`: what a missed call costs, and our doors and worker beside the barest thing that does the same.
+
+Only ratios taken within one run are evidence: the machine is shared, so rounds alternate and the median is shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from b24app.supervisor import embedded_redis, start, stop
+from benchmarks import cost, doors, jobs
+from benchmarks.bare import wait_for_redis
+
+
+def main() -> int:
+    """Runs the named measurements (all by default); returns 0 when every goal is met, else 1."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("parts", nargs="*", choices=["cost", "doors", "jobs", []], default=["cost", "doors", "jobs"])
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    met = []
+    if "cost" in options.parts:
+        met.append(_cost())
+    if "doors" in options.parts:
+        met.append(_doors(options.rounds))
+    if "jobs" in options.parts:
+        met.append(_jobs(options.rounds))
+    return 0 if all(met) else 1
+
+
+def _say(text: str = "") -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def _redis() -> Iterator[tuple[Path, str]]:
+    with tempfile.TemporaryDirectory(prefix="b24app-bench-") as folder:
+        program, url = embedded_redis(Path(folder) / "redis")
+        process = start(program)
+        try:
+            wait_for_redis(url)
+            yield Path(folder), url
+        finally:
+            stop([process], 5)
+
+
+def _cost() -> bool:
+    _say("Пропущенный звонок: запросы к порталу, от звонка до тишины / HTTP requests per missed call, ring to quiet")
+    rows = cost.measure()
+    _say(f"  {'порядок событий / order':34} {'назначение':>10} {'всего':>6} {'команд':>7}")
+    for row in rows:
+        _say(f"  {row.order:34} {row.assignment:10.1f} {row.requests:6.1f} {row.commands:7.1f}")
+    worst = max(row.requests for row in rows)
+    assignment = max(row.assignment for row in rows)
+    _say(f"  цель: назначение <= 3, всего <= 5 / goal. Лидов в час при 2 запросах в секунду: {7200 / worst:.0f}")
+    _say()
+    return assignment <= 3 and worst <= 5
+
+
+def _doors(rounds: int) -> bool:
+    _say("Дверь /event рядом с голым WSGI (тот же gunicorn, INSERT и RQ) / the door beside a bare WSGI")
+    with _redis() as (folder, url):
+        ours, bare = doors.measure(folder, url, rounds)
+    for name, results in (("b24app", ours), ("голый / bare", bare)):
+        rate = statistics.median(r.rate for r in results)
+        p50, p99 = (statistics.median(r.quantile(q) for r in results) * 1000 for q in (0.5, 0.99))
+        _say(f"  {name:14} {rate:7.0f} req/s   p50 {p50:6.1f} ms   p99 {p99:6.1f} ms")
+    ratio = statistics.median(a.rate / b.rate for a, b in zip(ours, bare, strict=True))
+    _say(f"  отношение / ratio: {ratio:.2f} (цель / goal >= 0.80)")
+    _say()
+    return ratio >= 0.8
+
+
+def _jobs(rounds: int) -> bool:
+    _say("Рабочий процесс рядом с голым RQ (SimpleWorker, тот же Redis) / our worker beside bare RQ")
+    with _redis() as (folder, url):
+        ours, bare = jobs.measure(folder, url, rounds)
+    _say(f"  {'b24app':14} {statistics.median(ours):7.0f} jobs/s")
+    _say(f"  {'голый / bare':14} {statistics.median(bare):7.0f} jobs/s")
+    ratio = statistics.median(a / b for a, b in zip(ours, bare, strict=True))
+    _say(f"  отношение / ratio: {ratio:.2f} (цель / goal >= 0.80)")
+    _say()
+    return ratio >= 0.8
+
+
+if __name__ == "__main__":
+    started = time.monotonic()
+    status = main()
+    _say(f"{time.monotonic() - started:.0f} s")
+    sys.exit(status)
