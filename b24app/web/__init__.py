@@ -1,4 +1,7 @@
-"""The doors over HTTP: the Flask application. What a door does stands in doors.py, frames.py and status.py."""
+"""The doors over HTTP: the Flask application, with the queue's two doors in front of it (acknowledge.py).
+
+What a door does stands in doors.py, frames.py and status.py.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,11 @@ import time
 from flask import Flask, Response, g, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-from b24app.errors import AccessDenied, B24AppError, Malformed, NotFound, PortalClosed, Rejected, Temporary
+from b24app.errors import B24AppError, NotFound
 from b24app.pages.frame import Look, headers, statics
 from b24app.services import Services
 from b24app.store.portals import StorageDown, all_portals
+from b24app.web.acknowledge import Acknowledge, said, status_of
 from b24app.web.doors import Accepted, Doors
 from b24app.web.frames import Frames, Page
 from b24app.web.gate import Gate, Passes, Proofs
@@ -42,14 +46,6 @@ def create_app(services: Services, *, resume: bool = False) -> Flask:
         forwarded = any(name in request.headers for name in ("X-Forwarded-For", "Forwarded", "X-Real-Ip", "Via"))
         authorization = request.headers.get("Authorization", "")
         return insider(request.remote_addr or "", forwarded, authorization, request.args.get("key", ""))
-
-    @app.post("/event")
-    def event() -> Response:
-        return _accepted(doors.event(body()))
-
-    @app.post("/robot/<code>")
-    def robot(code: str) -> Response:
-        return _accepted(doors.robot(code, body()))
 
     @app.post("/install")
     def install() -> Response:
@@ -132,6 +128,7 @@ def create_app(services: Services, *, resume: bool = False) -> Flask:
         )
         return response
 
+    app.wsgi_app = Acknowledge(doors, app.wsgi_app)  # type: ignore[method-assign]
     if resume:
         for row in all_portals(services.database).values():
             if row.active and row.facts.get("in_line") is not True:
@@ -150,20 +147,7 @@ def _page(page: Page) -> Response:
 
 
 def _said(error: B24AppError) -> Response:
-    match error:
-        case Malformed():
-            status = error.status
-        case Rejected() | AccessDenied():
-            status = 403
-        case NotFound():
-            status = 404
-        case Temporary() | PortalClosed():
-            status = 503
-        case _:
-            status = 502
-    response = jsonify({"error": getattr(error, "reason", str(error))})
-    response.status_code = status
-    return response
+    return Response(said(error), status=status_of(error), content_type="application/json")
 
 
 def _index(services: Services, *, works: bool) -> Page:
