@@ -76,8 +76,8 @@ class Bulk:
         never a part of the list. Not to be called inside a running event loop.
         """
         wanted = _plain(dict(params or {}))
-        if any(key.lower() == "start" for key in wanted):
-            raise ValueError("read_all reads from the start")
+        if any(key.lower() == "start" for key in wanted) or not method.lower().endswith((".list", ".getlist", ".get")):
+            raise ValueError(f"{method} with {sorted(wanted)}: read_all reads lists, from the start")
         deadline = time.monotonic() + self._deadline_seconds
         ordered = any(key.lower() == "order" for key in wanted)
         if ordered or method.lower() in _UNORDERED or not _fits_library(method, wanted):

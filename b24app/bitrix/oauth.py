@@ -29,6 +29,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from b24app.bitrix import wire
 from b24app.bitrix.codes import error_of, meaning
 from b24app.config import Settings, is_loopback
+from b24app.crashpoint import crashpoint
 from b24app.errors import OutcomeUnknown, PortalClosed, Rejected, Temporary
 from b24app.store.alarms import clear_alarm, raise_alarm
 from b24app.store.database import Database
@@ -335,6 +336,7 @@ class Tokens:
         except Temporary:
             self._release(entry, holder, pause=PAUSE_AFTER_OUTAGE, why=_OUTAGE)
             raise
+        crashpoint("token_after_answer")
         access, renewed = answer.get("access_token"), answer.get("refresh_token")
         if not isinstance(access, str) or not isinstance(renewed, str) or not access or not renewed:
             return self._refused(entry, holder, status, answer)

@@ -15,7 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from b24app.engine.crashpoint import crashpoint
+from b24app.crashpoint import crashpoint
 from b24app.engine.declare import NORMAL, Catalogue
 from b24app.engine.inbox import Inbox
 from b24app.store import schema

@@ -19,6 +19,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from b24app.crashpoint import crashpoint
 from b24app.store import schema
 from b24app.store.database import Database
 from b24app.store.memory import delivery_values
@@ -114,8 +115,11 @@ class Inbox:
             due_at=due_at,
         )
         statement = self.database.insert_once(deliveries, values).returning(deliveries.c.id)
+        crashpoint("door_before_inbox")
         with self.database.write() as connection:
-            return connection.execute(statement).scalar_one_or_none()
+            recorded = connection.execute(statement).scalar_one_or_none()
+        crashpoint("door_after_inbox")
+        return recorded
 
     def claim(self) -> Delivery | None:
         """Returns the most urgent due delivery, now ours for the length of the lease, or None."""

@@ -15,7 +15,7 @@ import redis as redis_client
 from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 
-from b24app.engine.crashpoint import crashpoint
+from b24app.crashpoint import crashpoint
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +24,8 @@ JOB = "b24app.engine.jobs.run"
 JOB_SECONDS = 600
 TURN_SECONDS = 60
 """One ring works on whatever is due for this long; then the worker shows RQ that it is alive."""
+RINGS_WAITING = 8
+"""So many rings that nobody has heard yet are enough: whoever hears one works on this row too, it is committed already."""
 DEAF_SECONDS = 2
 """After a failed ring we do not try again for so long: a door must not wait for a dead Redis with every event."""
 
@@ -40,6 +42,8 @@ class Doorbell:
         if time.monotonic() < self._deaf_until:
             return
         try:
+            if self._queue.count >= RINGS_WAITING:
+                return
             self._queue.enqueue(JOB, delivery_id, result_ttl=0, failure_ttl=60, job_timeout=JOB_SECONDS)
         except (redis_client.RedisError, OSError) as error:
             self._deaf_until = time.monotonic() + DEAF_SECONDS

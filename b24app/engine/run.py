@@ -40,7 +40,7 @@ from b24app.bitrix.commands import (
     made_id,
 )
 from b24app.bitrix.portal import Portal
-from b24app.engine.crashpoint import crashpoint
+from b24app.crashpoint import crashpoint
 from b24app.engine.declare import Catalogue, EventCall, Nothing, Reply, Robot, RobotCall, TimerCall, Work
 from b24app.engine.inbox import Delivery, Inbox, LostLease
 from b24app.engine.journal import OPEN, Entry, Journal
