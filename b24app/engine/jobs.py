@@ -25,7 +25,7 @@ JOB_SECONDS = 600
 TURN_SECONDS = 60
 """One ring works on whatever is due for this long; then the worker shows RQ that it is alive."""
 RINGS_WAITING = 8
-"""So many rings that nobody has heard yet are enough: whoever hears one works on this row too, it is committed already."""
+"""So many rings that nobody has heard yet are enough: whoever hears one works on this row too."""
 DEAF_SECONDS = 2
 """After a failed ring we do not try again for so long: a door must not wait for a dead Redis with every event."""
 
