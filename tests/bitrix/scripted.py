@@ -23,7 +23,7 @@ CLIENT_SECRET = "the-client-secret-canary"
 
 @dataclass
 class Reply:
-    """What the scripted server answers. `how`: whole, drop (no answer), cut (half of the body), late (after `seconds`)."""
+    """What the scripted server answers after `seconds`. `how`: whole, drop (no answer), cut (half of the body)."""
 
     status: int = 200
     body: Any = None
