@@ -89,6 +89,7 @@ class Inbox:
         self.database = database
         self.lease = lease
         self.owner = owner_name()
+        self._record = database.insert_once(deliveries).returning(deliveries.c.id)
 
     def record(
         self,
@@ -114,10 +115,9 @@ class Inbox:
             unique_key=unique_key,
             due_at=due_at,
         )
-        statement = self.database.insert_once(deliveries, values).returning(deliveries.c.id)
         crashpoint("door_before_inbox")
         with self.database.write() as connection:
-            recorded = connection.execute(statement).scalar_one_or_none()
+            recorded = connection.execute(self._record, values).scalar_one_or_none()
         crashpoint("door_after_inbox")
         return recorded
 

@@ -89,9 +89,13 @@ class Database:
         changed = {name: statement.excluded[name] for name in values if name not in keys}
         return statement.on_conflict_do_update(index_elements=list(keys), set_=changed)
 
-    def insert_once(self, table: sa.Table, values: dict[str, Any]) -> sa.Insert:
-        """Returns the statement that inserts the row, or does nothing where a unique key already stands."""
-        return (sqlite.insert if self.is_sqlite else postgresql.insert)(table).values(values).on_conflict_do_nothing()
+    def insert_once(self, table: sa.Table, values: dict[str, Any] | None = None) -> sa.Insert:
+        """Returns the statement that inserts the row, or does nothing where a unique key already stands.
+
+        Without `values` it can be kept and executed with each row: building it costs more than the INSERT.
+        """
+        statement = (sqlite.insert if self.is_sqlite else postgresql.insert)(table)
+        return (statement if values is None else statement.values(values)).on_conflict_do_nothing()
 
     def migrate(self) -> None:
         """Brings the database to the newest schema; safe to call from several processes at once."""
