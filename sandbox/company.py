@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-from sandbox.method import Row
+from sandbox.method import Actor, Row
 from sandbox.portal import Portal
 
-SCOPES = [
-    "crm",
-    "task",
-    "tasks",
-    "tasks_extended",
-    "telephony",
-    "user",
-    "user_basic",
-    "department",
-    "calendar",
-    "im",
-    "placement",
-    "bizproc",
-    "timeman",
-    "pull",
-    "entity",
-    "disk",
-    "messageservice",
-    "user.userfield",
-    "userfieldconfig",
-    "call",
-]
+SCOPES = (
+    "crm task tasks tasks_extended telephony user user_basic department calendar im placement bizproc timeman pull "
+    "entity disk messageservice user.userfield userfieldconfig call"
+).split()
 DEPARTMENTS = (
     # id, name, parent, head
     (1, "Кухни «Дубрава»", 0, 1),
@@ -50,6 +32,48 @@ PEOPLE = (
 )
 
 
+STATUSES: dict[str, tuple[tuple[str, str, str | None, str], ...]] = {
+    # entity -> (STATUS_ID, name, semantics, colour) in order
+    "STATUS": (
+        ("NEW", "Не обработан", None, "#39A8EF"), ("IN_PROCESS", "В работе", None, "#2FC6F6"),
+        ("PROCESSED", "Обработан", None, "#55D0E0"), ("CONVERTED", "Качественный лид", "S", "#7BD500"),
+        ("JUNK", "Некачественный лид", "F", "#FF5752"),
+    ),
+    "DEAL_STAGE": (
+        ("NEW", "Новая", None, "#39A8EF"), ("PREPARATION", "Замер", None, "#2FC6F6"),
+        ("PREPAYMENT_INVOICE", "Проект и смета", None, "#55D0E0"), ("EXECUTING", "В производстве", None, "#47E4C2"),
+        ("FINAL_INVOICE", "Монтаж", None, "#FFA900"), ("WON", "Сделка успешна", "S", "#7BD500"),
+        ("LOSE", "Сделка провалена", "F", "#FF5752"), ("APOLOGY", "Анализ причины провала", "F", "#FF5752"),
+    ),
+    "SOURCE": (
+        ("CALL", "Звонок", None, ""), ("EMAIL", "Электронная почта", None, ""), ("WEB", "Веб-сайт", None, ""),
+        ("ADVERTISING", "Реклама", None, ""), ("PARTNER", "Существующий клиент", None, ""),
+        ("RECOMMENDATION", "По рекомендации", None, ""), ("TRADE_SHOW", "Выставка", None, ""),
+        ("WEBFORM", "CRM-форма", None, ""), ("CALLBACK", "Обратный звонок", None, ""), ("OTHER", "Другое", None, ""),
+    ),
+    "CONTACT_TYPE": (("CLIENT", "Клиенты", None, ""), ("SUPPLIER", "Поставщики", None, ""), ("PARTNER", "Партнёры", None, ""), ("OTHER", "Другое", None, "")),
+    "COMPANY_TYPE": (("CUSTOMER", "Клиент", None, ""), ("SUPPLIER", "Поставщик", None, ""), ("PARTNER", "Партнёр", None, ""), ("OTHER", "Другое", None, "")),
+    "EMPLOYEES": (("EMPLOYEES_1", "менее 50", None, ""), ("EMPLOYEES_2", "50-250", None, ""), ("EMPLOYEES_3", "250-500", None, ""), ("EMPLOYEES_4", "более 500", None, "")),
+    "INDUSTRY": (("DELIVERY", "Доставка", None, ""), ("MANUFACTURING", "Производство", None, ""), ("OTHER", "Другое", None, "")),
+    "DEAL_TYPE": (("SALE", "Продажа", None, ""), ("SERVICES", "Услуги", None, ""), ("SERVICE", "Сервисное обслуживание", None, "")),
+    "HONORIFIC": (("HNR_RU_1", "г-н", None, ""), ("HNR_RU_2", "г-жа", None, "")),
+    "EVENT_TYPE": (("INFO", "Информация", None, ""), ("PHONE", "Телефонный звонок", None, "")),
+}  # fmt: skip
+CLIENTS = (
+    # name, last name, responsible
+    ("Мария", "Белова", 4), ("Сергей", "Кравцов", 5), ("Наталья", "Ершова", 6), ("Олег", "Титов", 4), ("Юлия", "Савина", 5),
+)
+WISHES = (
+    ("Кухня угловая, 12 м²", "WEB", "NEW", 4), ("Кухня-гостиная, остров", "CALL", "IN_PROCESS", 5),
+    ("Шкаф-купе и кухня", "ADVERTISING", "IN_PROCESS", 6), ("Фасады на замену", "CALL", "PROCESSED", 4),
+    ("Прямая кухня 3 м", "WEBFORM", "NEW", 5), ("Столешница из камня", "EMAIL", "JUNK", 6),
+)
+DEALS = (
+    ("Кухня «Лофт» для Беловых", 0, "PREPARATION", 386_000.0, 4), ("Кухня «Прованс»", 1, "PREPAYMENT_INVOICE", 512_500.0, 5),
+    ("Замена столешницы", 2, "WON", 64_000.0, 6),
+)
+
+
 def found_company(portal: Portal) -> None:
     """Fill an empty portal with the company, its administrator's webhook and one local application."""
     now = portal.now()
@@ -67,6 +91,39 @@ def found_company(portal: Portal) -> None:
         {"USER_ID": 1, "CODE": portal.secret(16), "SCOPES": list(SCOPES), "TITLE": "Администратор", "CREATED": now}
     )
     add_application(portal, {"TITLE": "Локальное приложение", "SCOPES": list(SCOPES)})
+    for entity, listed in STATUSES.items():
+        for index, (code, name, semantics, colour) in enumerate(listed):
+            portal["statuses"].add(
+                {
+                    "ENTITY_ID": entity, "STATUS_ID": code, "NAME": name, "NAME_INIT": name, "SORT": (index + 1) * 10, "SYSTEM": "Y",
+                    "CATEGORY_ID": None, "COLOR": colour, "SEMANTICS": semantics,
+                }
+            )  # fmt: skip
+    portal["categories"].add({"NAME": "Кухни", "SORT": 100, "DEFAULT": True})
+    _first_records(portal, now)
+
+
+def _first_records(portal: Portal, now: float) -> None:
+    """A few clients, leads and deals, so that the portal is not empty; no events, no robots."""
+    from sandbox import crm
+
+    contacts = []
+    for index, (name, last_name, owner) in enumerate(CLIENTS):
+        phone = [{"TYPE_ID": "PHONE", "VALUE_TYPE": "MOBILE", "VALUE": f"+7903{portal.random.randrange(10**7):07d}"}]
+        values = {"NAME": name, "LAST_NAME": last_name, "ASSIGNED_BY_ID": owner, "SOURCE_ID": "CALL", "DATE_CREATE": now - (40 - index) * 86400}
+        contacts.append(crm.create(portal, crm.CONTACT, values, phone, Actor(owner), silent=True))
+    company = {"TITLE": "ООО «Ремонт под ключ»", "ASSIGNED_BY_ID": 3, "DATE_CREATE": now - 30 * 86400, "COMPANY_TYPE": "PARTNER"}
+    crm.create(portal, crm.COMPANY, company, [{"TYPE_ID": "PHONE", "VALUE_TYPE": "WORK", "VALUE": "+74957654321"}], Actor(3), silent=True)
+    for index, (title, source, stage, owner) in enumerate(WISHES):
+        phone = [{"TYPE_ID": "PHONE", "VALUE_TYPE": "WORK", "VALUE": f"+7926{portal.random.randrange(10**7):07d}"}]
+        lead = {"TITLE": title, "SOURCE_ID": source, "STATUS_ID": stage, "ASSIGNED_BY_ID": owner, "DATE_CREATE": now - (12 - index) * 86400}
+        crm.create(portal, crm.LEAD, lead, phone, Actor(owner), silent=True)
+    for title, client, stage, amount, owner in DEALS:
+        deal = {
+            "TITLE": title, "CONTACT_ID": contacts[client]["ID"], "STAGE_ID": stage, "OPPORTUNITY": amount, "ASSIGNED_BY_ID": owner,
+            "DATE_CREATE": now - 20 * 86400,
+        }  # fmt: skip
+        crm.create(portal, crm.DEAL, deal, [], Actor(owner), silent=True)
 
 
 def add_person(portal: Portal, facts: Row) -> Row:

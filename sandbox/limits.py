@@ -60,6 +60,10 @@ class Limits:
         oldest = int(now // BASKET_SECONDS) - BASKETS
         return {minute: sum_ for minute, sum_ in self._baskets.get((owner, method), {}).items() if minute > oldest}
 
+    def sources(self) -> list[str]:
+        """Addresses from which requests came."""
+        return list(self._buckets)
+
     def forget(self) -> None:
         """Empty every bucket and basket."""
         self._buckets.clear()

@@ -1,0 +1,172 @@
+"""A small client for a running sandbox: its process, its controls, its REST. For journeys, tests and scripts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+import requests
+
+
+class ControlFailed(Exception):
+    """A control was refused: the status and the portal's own words."""
+
+
+class Sandbox:
+    """A running portal, known by the JSON line that it printed (`ready`). Use `start` to run one as a process."""
+
+    def __init__(self, ready: Mapping[str, str], process: subprocess.Popen[str] | None = None) -> None:
+        self.ready = dict(ready)
+        self.process = process
+        self.url = self.ready["url"]
+        self.client_id = self.ready["client_id"]
+        self.session = requests.Session()
+        self.session.trust_env = False
+
+    @classmethod
+    def start(cls, *arguments: str, seconds: float = 20.0) -> Sandbox:
+        """Run `python -m sandbox --port 0` with more arguments and wait for its line. RuntimeError when it ends first."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sandbox", "--port", "0", *arguments], stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the sandbox ended with {process.wait(seconds)}")
+        return cls(json.loads(line), process)
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the process that `start` began."""
+        self.session.close()
+        if self.process is not None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+            if self.process.stdout is not None:
+                self.process.stdout.close()
+            self.process = None
+
+    def control(self, verb: str, path: str, body: Mapping[str, Any] | None = None, **query: Any) -> Any:
+        """The answer of one control. ControlFailed when it is refused."""
+        answer = self.session.request(verb, f"{self.url}/control/{path}", json=body, params=query, timeout=60)
+        if answer.status_code != 200:
+            raise ControlFailed(f"{verb} {path}: {answer.status_code} {answer.text}")
+        return answer.json()
+
+    def state(self, part: str = "") -> Any:
+        """What a person could see; one part of it when named."""
+        return self.control("GET", f"state/{part}" if part else "state")
+
+    def person(self, number: int) -> dict[str, Any]:
+        """One person out of the state."""
+        return next(one for one in self.state("people") if one["id"] == number)
+
+    def set_person(self, number: int, **facts: Any) -> dict[str, Any]:
+        """Change a person: clock, absent, busy, active, own_leads_only, online ..."""
+        return dict(self.control("PATCH", f"people/{number}", facts))
+
+    def missed_call(self, phone: str) -> dict[str, Any]:
+        """Somebody rings and nobody picks up: {call_id, lead_id}."""
+        return dict(self.control("POST", "missed-call", {"phone": phone}))
+
+    def ring(self, phone: str, **facts: Any) -> str:
+        """Begin a call and return its id."""
+        return str(self.control("POST", "calls", {"phone": phone, **facts})["call_id"])
+
+    def answer(self, call_id: str, user_id: int) -> dict[str, Any]:
+        """A person picks up."""
+        return dict(self.control("POST", f"calls/{call_id}/answer", {"user_id": user_id}))
+
+    def finish(self, call_id: str, **facts: Any) -> dict[str, Any]:
+        """The call ends."""
+        return dict(self.control("POST", f"calls/{call_id}/finish", facts))
+
+    def create_item(self, entity_type_id: int, fields: Mapping[str, Any], user_id: int = 1) -> dict[str, Any]:
+        """An item created by a person's hand."""
+        return dict(self.control("POST", f"items/{entity_type_id}", {"fields": fields, "user_id": user_id}))
+
+    def change_item(self, entity_type_id: int, number: int, fields: Mapping[str, Any], user_id: int = 1) -> dict[str, Any]:
+        """An item changed by a person's hand."""
+        return dict(self.control("PATCH", f"items/{entity_type_id}/{number}", {"fields": fields, "user_id": user_id}))
+
+    def application(self, **facts: Any) -> dict[str, Any]:
+        """Change the pre-created application (handler, install, scopes, script_only)."""
+        return dict(self.control("PATCH", f"applications/{self.client_id}", facts))
+
+    def open(self, user_id: int = 1, placement: str = "DEFAULT", **facts: Any) -> dict[str, Any]:
+        """Open the application as a person: {url, fields, status, headers, body}; send=False only composes the frame."""
+        body = {"user_id": user_id, "placement": placement, **facts}
+        return dict(self.control("POST", f"applications/{self.client_id}/open", body))
+
+    def finish_install(self) -> None:
+        """What BX24.installFinish does."""
+        self.control("POST", f"applications/{self.client_id}/finish")
+
+    def place_robot(self, entity_type_id: int, stage_id: str, code: str, **facts: Any) -> dict[str, Any]:
+        """Put a robot on a stage, after those that stand there."""
+        return dict(self.control("POST", f"stages/{entity_type_id}/{stage_id}/robots", {"code": code, **facts}))
+
+    def fault(self, method: str, effect: str, **facts: Any) -> dict[str, Any]:
+        """A fault rule for the next call of a method."""
+        return dict(self.control("POST", "faults", {"method": method, "effect": effect, **facts}))
+
+    def event_rule(self, event: str, action: str, **facts: Any) -> dict[str, Any]:
+        """A rule for the next event of that name."""
+        return dict(self.control("POST", "event-rules", {"event": event, "action": action, **facts}))
+
+    def ledger(self, since: int = 0, kind: str = "") -> list[dict[str, Any]]:
+        """Ledger entries after `since`, of one kind when named."""
+        entries = self.control("GET", "ledger", since=since)["entries"]
+        return [entry for entry in entries if not kind or entry["kind"] == kind]
+
+    @property
+    def last(self) -> int:
+        """Number of the ledger's last entry."""
+        return int(self.control("GET", "ledger", since=1 << 60)["last"])
+
+    def wait_quiet(self, seconds: float = 30.0, still: float = 0.3) -> None:
+        """Wait until nothing is being delivered and no REST request came for `still` seconds. TimeoutError else."""
+        until = time.monotonic() + seconds
+        since = time.monotonic()
+        last = -1
+        while time.monotonic() < until:
+            now, quiet = self.last, self.control("GET", "quiet")["quiet"]
+            if now != last or not quiet:
+                last, since = now, time.monotonic()
+            elif time.monotonic() - since >= still:
+                return
+            time.sleep(0.05)
+        raise TimeoutError("the portal did not become quiet")
+
+    def call(self, method: str, params: Mapping[str, Any] | None = None, *, token: str = "") -> dict[str, Any]:
+        """The whole envelope of a REST call: by the administrator's webhook, or by `token`."""
+        if token:
+            answer = self.session.post(f"{self.url}/rest/{method}", json={**(params or {}), "auth": token}, timeout=60)
+        else:
+            answer = self.session.post(self.ready["webhook"] + method, json=params or {}, timeout=60)
+        return dict(answer.json())
+
+    def result(self, method: str, params: Mapping[str, Any] | None = None, *, token: str = "") -> Any:
+        """`result` of a call. ControlFailed when the answer is an error."""
+        envelope = self.call(method, params, token=token)
+        if "error" in envelope:
+            raise ControlFailed(f"{method}: {envelope['error']} {envelope.get('error_description')}")
+        return envelope["result"]
+
+    def token_of(self, user_id: int) -> str:
+        """An access token of the pre-created application for that person."""
+        return str(self.control("POST", "tokens", {"action": "issue", "client_id": self.client_id, "user_id": user_id})["access_token"])

@@ -1,0 +1,149 @@
+"""crm.lead.*, crm.deal.*, crm.contact.*, crm.company.*: the older twins of crm.item.* (api-reference/crm/leads ...)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sandbox import crm
+from sandbox.filters import page_of, select_rows
+from sandbox.method import Call, Page, RestError, Row, as_int, as_list, as_map, method, plain
+from sandbox.methods.crm_item import field_facts
+
+
+def _found(call: Call, kind: int) -> Row:
+    number = as_int(call.get("id"))
+    if number is None or number <= 0:
+        raise RestError("", "ID is not defined or invalid.", 400)
+    row = call.portal[kind].get(number)
+    if row is None:
+        raise RestError("", "Not found", 400)
+    return row
+
+
+def _fields(call: Call) -> Row:
+    value = call.get("fields")
+    if not isinstance(value, (dict, list)):
+        raise RestError("", "Parameter 'fields' must be array.", 400)
+    return as_map(value)
+
+
+def _register(kind: int) -> None:
+    prefix = f"crm.{crm.WORD[kind].lower()}"
+
+    @method(f"{prefix}.get", scope="crm", params="id")
+    def get(call: Call) -> Row:
+        row = _found(call, kind)
+        if not crm.can_read(call.user, kind, row):
+            raise RestError("", "Access denied", 400)
+        return crm.as_classic(call.portal, kind, row)
+
+    @method(f"{prefix}.add", scope="crm", params="fields params", writes=True)
+    def add(call: Call) -> int:
+        values, comms = _read(call, kind, _fields(call), new=True)
+        row = crm.create(call.portal, kind, values, comms, call.actor)
+        return int(row.get("LEAD_NUMBER", row["ID"]))
+
+    @method(f"{prefix}.update", scope="crm", params="id fields params", writes=True)
+    def update(call: Call) -> bool:
+        row = _found(call, kind)
+        given = _fields(call)
+        if not crm.can_change(call.user, kind, row):
+            raise RestError("", "Access denied", 400)
+        values, comms = _read(call, kind, given, new=False)
+        crm.update(call.portal, kind, row, values, comms, call.actor)
+        return True
+
+    @method(f"{prefix}.delete", scope="crm", params="id", writes=True)
+    def delete(call: Call) -> bool:
+        row = _found(call, kind)
+        if not crm.can_read(call.user, kind, row) or not crm.can_delete(call.user, kind, row):
+            raise RestError("", "Access denied", 400)
+        crm.delete(call.portal, kind, row, call.actor)
+        return True
+
+    @method(f"{prefix}.list", scope="crm", params="order filter select start")
+    def list_(call: Call) -> Page:
+        portal = call.portal
+        start = call.integer("start")
+        own = call.user["OWN_LEADS_ONLY"] and not call.admin
+        rows, total, following = select_rows(
+            portal[kind], filter=_upper(call.mapping("filter")), order=_upper(call.mapping("order")),
+            columns=crm.columns(portal, kind, "classic"), zone=portal.zone(), start=start, unknown=lambda key: None,
+            visible=(lambda row: crm.can_read(call.user, kind, row)) if own else None,
+        )  # fmt: skip
+        names = [plain(name).upper() for name in as_list(call.get("select"))]
+        fields = crm.fields_of(portal, kind)
+        plain_names = {name for name, one in fields.items() if one.name and not one.user and name not in crm._ITEM_ONLY}
+        only = set(names)
+        if not names or "*" in only:
+            only |= plain_names
+        if "UF_*" in only:
+            only |= {name for name, one in fields.items() if one.user}
+        return page_of([crm.as_classic(portal, kind, row, only | {"ID"}) for row in rows], total, following, start)
+
+    @method(f"{prefix}.fields", scope="crm")
+    def fields(call: Call) -> Row:
+        made: Row = {name: field_facts(one, item=False) for name, one in crm.classic_fields(call.portal, kind).items()}
+        if kind == crm.CONTACT:
+            for name in ("NAME", "SECOND_NAME", "LAST_NAME"):
+                made[name]["isRequired"] = True
+        if kind == crm.COMPANY:
+            made["TITLE"]["isRequired"] = True
+        if kind != crm.DEAL:
+            for type_id in crm.MULTIFIELDS:
+                made[type_id] = {
+                    "type": "crm_multifield", "isRequired": False, "isReadOnly": False, "isImmutable": False,
+                    "isMultiple": True, "isDynamic": False, "title": type_id,
+                }  # fmt: skip
+        return made
+
+
+def _upper(given: Row) -> Row:
+    return {key.upper() if not key.isdigit() else key: value for key, value in given.items()}
+
+
+def _read(call: Call, kind: int, given: Row, *, new: bool) -> tuple[Row, list[Row]]:
+    """As crm.read_fields, with the classic methods' errors: an empty code and a sentence."""
+    try:
+        return crm.read_fields(call.portal, kind, {key.upper(): value for key, value in given.items()}, names="classic", new=new)
+    except RestError as error:
+        raise RestError("", error.description, 400) from None
+
+
+for _kind in crm.FIELDS:
+    _register(_kind)
+
+
+@method("crm.settings.mode.get", scope="crm")
+def mode_get(call: Call) -> int:
+    return call.portal.settings.mode
+
+
+@method("crm.duplicate.findbycomm", scope="crm", params="type values entity_type")
+def find_by_comm(call: Call) -> Any:
+    type_id = call.text("type").upper()
+    if not type_id:
+        raise RestError("", "Communication type is not defined", 400)
+    if type_id not in ("PHONE", "EMAIL"):
+        raise RestError("", f"Communication type '{type_id}' is not supported in current context", 400)
+    values = [plain(value) for value in call.sequence("values")]
+    if not values:
+        raise RestError("", "Communication values is not defined", 400)
+    wanted = call.text("entity_type").upper()
+    if wanted and wanted not in ("LEAD", "CONTACT", "COMPANY"):
+        raise RestError("", f"Entity type '{wanted}' is not supported", 400)
+    found: Row = {}
+    for kind in (crm.LEAD, crm.CONTACT, crm.COMPANY):
+        name = crm.WORD[kind]
+        if wanted and name != wanted:
+            continue
+        numbers: list[int] = []
+        for value in values[:20]:
+            for hit in crm.find_by_comm(call.portal, type_id, value, [kind]):
+                if hit["row"]["ID"] not in numbers:
+                    numbers.append(hit["row"]["ID"])
+        if numbers:
+            found[name] = numbers[:20]
+        if len(numbers) >= 20:
+            break
+    return found or []

@@ -1,0 +1,240 @@
+"""Dictionaries, pipelines, stage history, triggers (api-reference/crm/status, category, crm-stage-history-list)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sandbox import automation, crm
+from sandbox.filters import Column, page_of, select_rows, split_key
+from sandbox.method import Call, Page, RestError, Row, as_int, as_list, as_map, method, plain
+
+_STATUS = {name: Column(name) for name in ("ENTITY_ID", "STATUS_ID", "NAME", "NAME_INIT", "SYSTEM", "COLOR", "SEMANTICS")}
+_STATUS |= {name: Column(name, "int") for name in ("ID", "SORT", "CATEGORY_ID")}
+_WORDS = {None: "process", "S": "success", "F": "failure"}
+
+
+@method("crm.status.list", scope="crm", params="order filter")
+def status_list(call: Call) -> Page:
+    rows, total, _ = select_rows(
+        call.portal["statuses"], filter={key.upper(): value for key, value in call.mapping("filter").items()},
+        order={key.upper(): value for key, value in (call.mapping("order") or {"SORT": "ASC"}).items()}, columns=_STATUS,
+        zone=call.portal.zone(), unknown=lambda key: None, limit=10_000,
+    )  # fmt: skip
+    return Page([_status(row) for row in rows], total)
+
+
+def _status(row: Row) -> Row:
+    made: Row = {
+        "ID": str(row["ID"]), "ENTITY_ID": row["ENTITY_ID"], "STATUS_ID": row["STATUS_ID"], "NAME": row["NAME"],
+        "NAME_INIT": row["NAME_INIT"], "SORT": str(row["SORT"]), "SYSTEM": row["SYSTEM"],
+        "CATEGORY_ID": str(row["CATEGORY_ID"]) if row["CATEGORY_ID"] else None, "COLOR": row["COLOR"],
+        "SEMANTICS": row["SEMANTICS"],
+    }  # fmt: skip
+    if row["ENTITY_ID"] == "STATUS" or row["ENTITY_ID"].startswith("DEAL_STAGE"):
+        semantics = "apology" if row["STATUS_ID"].endswith("APOLOGY") else _WORDS[row["SEMANTICS"]]
+        made["EXTRA"] = {"SEMANTICS": semantics, "COLOR": row["COLOR"]}
+    return made
+
+
+@method("crm.status.entity.types", scope="crm")
+def entity_types(call: Call) -> list[Row]:
+    made: list[Row] = [
+        {
+            "ID": "STATUS", "NAME": "Стадии лида",
+            "SEMANTIC_INFO": _ends(""), "FIELD_ATTRIBUTE_SCOPE": "", "ENTITY_TYPE_ID": crm.LEAD,
+        }
+    ]  # fmt: skip
+    made[0]["SEMANTIC_INFO"] = {
+        "START_FIELD": "NEW", "FINAL_SUCCESS_FIELD": "CONVERTED", "FINAL_UNSUCCESS_FIELD": "JUNK", "FINAL_SORT": 0,
+    }  # fmt: skip
+    made += [
+        {"ID": key, "NAME": name}
+        for key, name in (
+            ("SOURCE", "Источники"), ("CONTACT_TYPE", "Тип контакта"), ("COMPANY_TYPE", "Тип компании"),
+            ("EMPLOYEES", "Кол-во сотрудников"), ("INDUSTRY", "Сфера деятельности"), ("DEAL_TYPE", "Тип сделки"),
+            ("HONORIFIC", "Обращение"),
+        )
+    ]  # fmt: skip
+    for category in call.portal["categories"]:
+        number = category["ID"] if not category["DEFAULT"] else 0
+        entry: Row = {
+            "ID": crm.stage_entity(crm.DEAL, number), "NAME": f"Стадии сделок ({category['NAME']})",
+            "SEMANTIC_INFO": _ends(f"C{number}:" if number else ""), "ENTITY_TYPE_ID": crm.DEAL,
+        }  # fmt: skip
+        if number:
+            entry |= {
+                "PARENT_ID": "DEAL_STAGE", "PREFIX": f"C{number}", "FIELD_ATTRIBUTE_SCOPE": f"category_{number}",
+                "CATEGORY_ID": str(number),
+            }  # fmt: skip
+        made.append(entry)
+    return made
+
+
+def _ends(prefix: str) -> Row:
+    return {
+        "START_FIELD": f"{prefix}NEW", "FINAL_SUCCESS_FIELD": f"{prefix}WON", "FINAL_UNSUCCESS_FIELD": f"{prefix}LOSE",
+        "FINAL_SORT": 0,
+    }  # fmt: skip
+
+
+@method("crm.category.list", scope="crm", params="entityTypeId!", style="controller")
+def category_list(call: Call) -> Page:
+    kind = crm.check_type(as_int(call.get("entityTypeId")))
+    if kind == crm.LEAD:
+        raise RestError("ENTITY_TYPE_NOT_SUPPORTED", "Тип сущности 'LEAD' не поддерживается", 400)
+    if kind != crm.DEAL:
+        rows: list[Row] = [{"ID": 0, "NAME": "Общая", "SORT": 100, "DEFAULT": True}]
+    else:
+        rows = sorted(call.portal["categories"], key=lambda row: row["SORT"])
+    categories = [
+        {
+            "id": 0 if row["DEFAULT"] else row["ID"], "name": row["NAME"], "sort": row["SORT"], "entityTypeId": kind,
+            "isDefault": "Y" if row["DEFAULT"] else "N", "originId": "", "originatorId": "",
+        }
+        for row in rows
+    ]  # fmt: skip
+    return Page({"categories": categories}, len(categories))
+
+
+@method("crm.stagehistory.list", scope="crm", params="entityTypeId! order filter select start", style="controller")
+def stage_history(call: Call) -> Page:
+    portal = call.portal
+    kind = as_int(call.get("entityTypeId"))
+    if kind not in crm.STAGE:
+        raise RestError("ENTITY_TYPE_NOT_SUPPORTED", f"Entity type '{plain(call.get('entityTypeId'))}' is not supported")
+    names = ["ID", "TYPE_ID", "OWNER_ID", "CREATED_TIME"]
+    columns = {name: Column(name, "int") for name in ("ID", "TYPE_ID", "OWNER_ID")}
+    columns["CREATED_TIME"] = Column("CREATED_TIME", "time")
+    if kind == crm.LEAD:
+        rename = {"STATUS_SEMANTIC_ID": "STAGE_SEMANTIC_ID", "STATUS_ID": "STAGE_ID"}
+    else:
+        rename = {"CATEGORY_ID": "CATEGORY_ID", "STAGE_SEMANTIC_ID": "STAGE_SEMANTIC_ID", "STAGE_ID": "STAGE_ID"}
+        columns["CATEGORY_ID"] = Column("CATEGORY_ID", "int")
+    for name, inner in rename.items():
+        columns.setdefault(name, Column(inner))
+
+    def refuse(key: str) -> None:
+        raise RestError("INVALID_ARG_VALUE", f"Invalid filter: field '{split_key(key)[1]}' is not allowed in filter")
+
+    order = as_map(call.get("order"))
+    for name, direction in order.items():
+        if name not in columns:
+            raise RestError("INVALID_ARG_VALUE", f"Invalid order: field '{name}' is not allowed in order")
+        if plain(direction).upper() not in ("ASC", "DESC"):
+            raise RestError(
+                "INVALID_ARG_VALUE",
+                f"Invalid order: allowed sort directions are `ASC, DESC`. But got '{plain(direction)}' for field '{name}'",
+            )
+    start = call.integer("start")
+    own = call.user["OWN_LEADS_ONLY"] and not call.admin
+
+    def visible(row: Row) -> bool:
+        if row["ENTITY_TYPE_ID"] != kind:
+            return False
+        item = portal[kind].get(row["OWNER_ID"])
+        return not own or (item is not None and crm.can_read(call.user, kind, item))
+
+    rows, total, following = select_rows(
+        portal["stage_history"], filter=as_map(call.get("filter")), order=order, columns=columns, zone=portal.zone(),
+        start=start, unknown=refuse, visible=visible,
+    )  # fmt: skip
+    selected = [plain(name) for name in as_list(call.get("select"))]
+    shown = [name for name in [*names, *rename] if not selected or "*" in selected or name in selected or name == "ID"]
+    items = []
+    for row in rows:
+        made = {name: row[rename.get(name, name)] for name in shown}
+        if "CREATED_TIME" in made:
+            made["CREATED_TIME"] = portal.iso(row["CREATED_TIME"])
+        items.append(made)
+    return page_of({"items": items}, total, following, start)
+
+
+# --- triggers -------------------------------------------------------------------------------------------------------
+
+
+def _admin_application(call: Call) -> str:
+    if call.application is None:
+        raise RestError("ACCESS_DENIED", "Access denied! Application context required")
+    if not call.admin:
+        raise RestError("ACCESS_DENIED", "Access denied! Admin permissions required")
+    return str(call.application["CLIENT_ID"])
+
+
+def _code(call: Call) -> str:
+    code = call.text("CODE")
+    if not code:
+        raise RestError("", "Empty trigger code!", 400)
+    if not re.fullmatch(r"[a-z0-9.\-_]+", code, re.IGNORECASE):
+        raise RestError("", "Wrong trigger code!", 400)
+    return code
+
+
+@method("crm.automation.trigger.add", scope="crm", params="CODE NAME", writes=True)
+def trigger_add(call: Call) -> bool:
+    client_id = _admin_application(call)
+    code, name = _code(call), call.text("NAME")
+    if not name:
+        raise RestError("", "Empty trigger name!", 400)
+    known = call.portal["triggers"].first(CLIENT_ID=client_id, CODE=code)
+    if known is not None:
+        known["NAME"] = name
+    else:
+        call.portal["triggers"].add({"CLIENT_ID": client_id, "CODE": code, "NAME": name})
+    return True
+
+
+@method("crm.automation.trigger.list", scope="crm")
+def trigger_list(call: Call) -> list[Row]:
+    client_id = _admin_application(call)
+    return [{"NAME": row["NAME"], "CODE": row["CODE"]} for row in call.portal["triggers"].where(CLIENT_ID=client_id)]
+
+
+@method("crm.automation.trigger.delete", scope="crm", params="CODE", writes=True)
+def trigger_delete(call: Call) -> bool:
+    client_id = _admin_application(call)
+    code = _code(call)
+    row = call.portal["triggers"].first(CLIENT_ID=client_id, CODE=code)
+    if row is None:
+        raise RestError("", f"Trigger with code {code} is not registered.", 400)
+    call.portal["triggers"].remove(row["ID"])
+    for placed in list(call.portal["trigger_runs"].where(CLIENT_ID=client_id, CODE=code)):
+        call.portal["trigger_runs"].remove(placed["ID"])
+    return True
+
+
+@method("crm.automation.trigger.execute", scope="crm", params="CODE OWNER_TYPE_ID OWNER_ID", writes=True)
+def trigger_execute(call: Call) -> bool:
+    client_id = _admin_application(call)
+    code = _code(call)
+    if call.portal["triggers"].first(CLIENT_ID=client_id, CODE=code) is None:
+        raise RestError("", f"Trigger with code {code} is not registered.", 400)
+    kind = call.integer("OWNER_TYPE_ID")
+    if kind not in crm.STAGE:
+        raise RestError("", "Incorrect parameter OWNER_TYPE_ID.", 400)
+    number = call.integer("OWNER_ID")
+    if number <= 0:
+        raise RestError("", "Incorrect parameter OWNER_ID.", 400)
+    item = call.portal[kind].get(number)
+    if item is not None:
+        automation.trigger(call.portal, code, kind, item, call.actor, client_id)
+    return True
+
+
+@method("crm.automation.trigger", scope="crm", params="target code", writes=True)
+def trigger_webhook(call: Call) -> bool:
+    target = call.text("target")
+    if not target:
+        raise RestError("", "Target is not set.", 400)
+    word, _, number = target.partition("_")
+    if as_int(number) is None:
+        raise RestError("", "Incorrect target format.", 400)
+    kind = {name: key for key, name in crm.WORD.items()}.get(word.upper())
+    item = call.portal[kind].get(as_int(number)) if kind in crm.STAGE else None
+    if kind is None or item is None:
+        raise RestError("", "Target is not found.", 400)
+    if not crm.can_change(call.user, kind, item):
+        raise RestError("ACCESS_DENIED", "Access denied! There are no permissions to update the entity.")
+    code: Any = call.text("code")
+    automation.trigger(call.portal, code, kind, item, call.actor)
+    return True
