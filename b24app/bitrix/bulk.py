@@ -13,6 +13,7 @@ Writes never go this way.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 import warnings
@@ -79,7 +80,7 @@ class Bulk:
         if any(key.lower() == "start" for key in wanted) or not method.lower().endswith((".list", ".getlist", ".get")):
             raise ValueError(f"{method} with {sorted(wanted)}: read_all reads lists, from the start")
         deadline = time.monotonic() + self._deadline_seconds
-        ordered = any(key.lower() == "order" for key in wanted)
+        ordered = any(key.lower() in ("order", "sort") for key in wanted)
         if ordered or method.lower() in _UNORDERED or not _fits_library(method, wanted):
             return self._page_by_page(method, wanted, deadline)
         rows, total = self._by_library(method, wanted, deadline)
@@ -121,6 +122,7 @@ class Bulk:
         async with aiohttp.ClientSession(
             raise_for_status=True,
             middlewares=(guard,),
+            json_serialize=guard.serialise,
             connector=aiohttp.TCPConnector(limit=PARALLEL),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=wire.CONNECT_SECONDS, sock_read=wire.READ_SECONDS),
@@ -142,6 +144,11 @@ class Bulk:
 
     def _page_by_page(self, method: str, params: dict[str, Any], deadline: float) -> list[dict[str, Any]]:
         """Reads until the portal names no next page; in batches of pages as far as its total goes."""
+        ordered = any(key.lower() in ("order", "sort") for key in params)
+        if method.lower() == "voximplant.statistic.get" and not ordered:
+            params = {**params, "SORT": "ID", "ORDER": "ASC"}  # pages of an unordered list overlap
+        elif method.lower() not in _UNORDERED and not ordered:
+            params = {**params, "order": {_id_name(method): "ASC"}}
         first = self._rest.call(Call(method, {**params, "start": 0}), reading=True)
         pages = [first]
         starts = list(range(PAGE, first.total or 0, PAGE)) if first.next == PAGE else []
@@ -162,7 +169,6 @@ class Bulk:
             if (pages[-1].next or following + 1) <= following:
                 raise Permanent(f"{method}: страницы идут по кругу / the pages go in circles")
         rows = _unique([row for page in pages for row in _rows(method, page.result)])
-        ordered = any(key.lower() in ("order", "sort") for key in params)
         return rows if ordered else sorted(rows, key=_id_order)
 
 
@@ -177,6 +183,17 @@ class _Guard:
         self._method = method
         self._done = done
         self._deadline = deadline
+
+    def serialise(self, body: Any) -> str:
+        """Returns the body as it goes out: the library orders by `ID`, which methods with camel case call `id`."""
+        name = _id_name(self._method)
+        if name != "ID" and isinstance(body, dict):
+            if body.get("order") == {"ID": "ASC"}:
+                body = {**body, "order": {name: "ASC"}}
+            if isinstance(body.get("cmd"), dict):  # what people wrote is percent-encoded there, brackets included
+                commands = {key: text.replace("order[ID]=", f"order[{name}]=") for key, text in body["cmd"].items()}
+                body = {**body, "cmd": commands}
+        return json.dumps(body)
 
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         if not str(request.url).startswith(self.endpoint):
@@ -299,6 +316,11 @@ def _rows(method: str, result: Any) -> list[dict[str, Any]]:
     if not isinstance(result, list) or not all(isinstance(row, dict) for row in result):
         raise Permanent(f"{method}: ответ не список / the answer is no list")
     return result
+
+
+def _id_name(method: str) -> str:
+    """What a method calls the primary key in `order`: `id` in the camel case of crm.item.list, else `ID`."""
+    return "id" if method.lower().startswith(("crm.item.", "crm.type.")) else "ID"
 
 
 def _id(row: Mapping[str, Any]) -> Any:

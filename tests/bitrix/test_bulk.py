@@ -383,7 +383,7 @@ def test_neither_errors_nor_logs_tell_secrets_or_answers(
     assert not [record for record in caplog.records if record.name == "fast_bitrix24"]
 
 
-# --- the rest -----------------------------------------------------------------------------------------------------------
+# --- the rest ---
 
 
 @pytest.mark.parametrize("method", ["crm.lead.add", "crm.lead.update", "batch", "crm.lead.delete"])
@@ -409,7 +409,30 @@ def test_jobs_in_several_threads_do_not_disturb_each_other(rest: Rest, portal: S
     assert found == [list(range(1, 121))] * 6
 
 
+def test_items_are_ordered_by_the_name_that_they_know(bulk: Bulk, portal: Server) -> None:
+    book = Book(120)
+
+    def items(request: Request) -> Reply:
+        reply = book(request)
+        if request.method == "batch":
+            inner = reply.body["result"]["result"]
+            reply.body["result"]["result"] = {label: {"items": rows} for label, rows in inner.items()}
+        else:
+            reply.body["result"] = {"items": reply.body["result"]}
+        return reply
+
+    portal.default = items
+    rows = bulk.read_all("crm.item.list", {"entityTypeId": 1, "filter": {"%title": "order[ID]="}})
+    assert ids(rows) == list(range(1, 121))
+    first, batch = (request.body for request in portal.requests)
+    assert first["order"] == {"id": "ASC"}
+    query = dict(parse_qsl(next(iter(batch["cmd"].values())).partition("?")[2]))
+    assert query["order[id]"] == "ASC"
+    assert query["filter[%title]"] == "order[ID]="
+
+
 def test_statistics_of_calls_are_read_page_by_page(bulk: Bulk, portal: Server) -> None:
     portal.default = Book(120)
     assert len(bulk.read_all("voximplant.statistic.get", {"FILTER": {">ID": 5}})) == 120
     assert portal.methods == ["voximplant.statistic.get", "batch"]
+    assert (portal.requests[0].body["SORT"], portal.requests[0].body["ORDER"]) == ("ID", "ASC")
