@@ -110,11 +110,12 @@ def _redis(client: redis_client.Redis) -> Finding:
     try:
         client.ping()
     except redis_client.RedisError as error:
+        why = type(error).__name__
         return Finding(
             "redis",
             "warn",
-            f"Redis не отвечает ({type(error).__name__}): работа идёт, но медленнее. Проверьте [redis] url.",
-            f"Redis does not answer ({type(error).__name__}): work goes on, but slower. Check [redis] url.",
+            f"Redis не отвечает ({why}): работа идёт, но медленнее. Запущен ли `b24app run`, верен ли [redis] url?",
+            f"Redis does not answer ({why}): work goes on, but slower. Is `b24app run` up, is [redis] url right?",
         )
     return Finding("redis", "ok", "Redis отвечает.", "Redis answers.")
 
