@@ -265,7 +265,7 @@ def test_the_main_page_tells_an_administrator_all(installed: FlaskClient, servic
     assert "говорит по телефону" in text
     assert 'data-entity="lead:43"' in text
     assert f"{stub.url}/crm/lead/details/43/" in text
-    assert "Портал сейчас не ответил" in text  # this portal serves no departments: said, not hidden
+    assert "нет ни одного сотрудника" in text  # this portal serves no departments: said, not hidden
     assert "Cookie" not in " ".join(answer.headers.keys())
 
 
