@@ -13,6 +13,7 @@ from b24app.store.memory import Memory
 from handlers.call_started import entity
 
 OUTGOING = 1
+STARTED = "ONVOXIMPLANTCALLSTART"
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,18 @@ def read(portal: Portal, call: EventCall) -> Ringing | Nothing:
 
 
 def recall(memory: Memory, facts: Ringing) -> Ringing:
-    """Notes the call and sets the timer."""
+    """Notes the call and sets the timer. Somebody who answered before we knew the number is looked at again now."""
     call_id = facts.call.call_id
+    before = memory.call(call_id)
     memory.keep_call(facts.call)
+    if before is not None and before.call.user_id is not None and before.ended_at is None and not before.call.phone:
+        memory.deliver(
+            kind="event",
+            code=STARTED,
+            entity=f"call:{call_id}"[:96],
+            payload={"event": STARTED, "data": {"CALL_ID": call_id, "USER_ID": str(before.call.user_id)}},
+            priority=URGENT,
+        )
     memory.set_timer(
         f"call_lost:{call_id}"[:160],
         code="call_lost",

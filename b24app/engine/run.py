@@ -41,7 +41,7 @@ from b24app.bitrix.commands import (
 )
 from b24app.bitrix.portal import Portal
 from b24app.crashpoint import crashpoint
-from b24app.engine.declare import Catalogue, EventCall, Nothing, Reply, Robot, RobotCall, TimerCall, Work
+from b24app.engine.declare import Catalogue, EventCall, Nothing, Robot, RobotCall, TimerCall, Work
 from b24app.engine.inbox import Delivery, Inbox, LostLease
 from b24app.engine.journal import OPEN, Entry, Journal
 from b24app.errors import AccessDenied, B24AppError, NotFound, OutcomeUnknown, Permanent, PortalClosed, Temporary
@@ -122,10 +122,11 @@ class Runner:
                 raise Permanent(f"неизвестный код {delivery.code} / unknown code")
             facts = work.read(portal, call)
             crashpoint("after_read")
-            nothing = facts if isinstance(facts, Nothing) else self._decide(delivery, work, call, facts)
-            if nothing is not None:
-                return self._nothing_to_do(delivery, portal, work, call, nothing)
+            nothing = self._decide(delivery, work, call, facts)
             crashpoint("after_decision")
+            if nothing is not None and not (isinstance(call, RobotCall) and call.waits):
+                self._ring_next(delivery)
+                return f"nothing: {nothing.reason}"
         elif delivery.failure is not None:
             self._owe_answer(delivery, delivery.failure)
         self._carry_out(delivery, portal)
@@ -163,42 +164,42 @@ class Runner:
                 )
 
     def _decide(self, delivery: Delivery, work: Work, call: Any, facts: Any) -> Nothing | None:
+        """Decides, remembers and saves in one transaction; Nothing ends the delivery there, unless a robot waits."""
         with self.database.write() as connection:
             now = datetime.now(UTC)
             self.database.serialise(connection, f"decide:{delivery.member_id}")
+            self.inbox.write_back(connection, delivery, lease_until=now + self.inbox.lease)
             memory = Memory(self.database, connection, delivery.member_id, now, delivery.id)
-            if work.recall is not None:
+            if work.recall is not None and not isinstance(facts, Nothing):
                 facts = work.recall(memory, facts)
             decision = facts if isinstance(facts, Nothing) else work.decide(facts)
             if isinstance(decision, Nothing):
-                return decision
-            if work.remember is not None:
-                work.remember(memory, decision)
-            planned = list(work.act(decision))
-            if isinstance(work, Robot) and isinstance(call, RobotCall) and call.waits:
-                reply = work.answer(decision)
-                planned.append(answer_robot(call.event_token, reply.values, reply.log))
-            self.journal.write(connection, delivery.id, planned)
-            saved = TypeAdapter(work.decision).dump_python(decision, mode="json")
-            self.inbox.write_back(
-                connection, delivery, decision=saved, decided_at=now, lease_until=now + self.inbox.lease
-            )
+                self._end_with_nothing(connection, delivery, call, decision)
+            else:
+                self._save(connection, memory, delivery, work, call, decision)
         for id in memory.new_deliveries:
             self.ring(id)
-        return None
+        return decision if isinstance(decision, Nothing) else None
 
-    def _nothing_to_do(self, delivery: Delivery, portal: Portal, work: Work, call: Any, nothing: Nothing) -> str:
+    def _save(
+        self, connection: sa.Connection, memory: Memory, delivery: Delivery, work: Work, call: Any, decision: Any
+    ) -> None:
+        if work.remember is not None:
+            work.remember(memory, decision)
+        planned = list(work.act(decision))
         if isinstance(work, Robot) and isinstance(call, RobotCall) and call.waits:
-            reply = Reply({}, nothing.reason)
-            with self.database.write() as connection:
-                self.journal.write(connection, delivery.id, [answer_robot(call.event_token, reply.values, reply.log)])
-                self.inbox.write_back(connection, delivery, decision={"nothing": nothing.reason})
-            self._carry_out(delivery, portal)
-            return self._finish(delivery)
-        with self.database.write() as connection:
+            reply = work.answer(decision)
+            planned.append(answer_robot(call.event_token, reply.values, reply.log))
+        self.journal.write(connection, delivery.id, planned)
+        saved = TypeAdapter(work.decision).dump_python(decision, mode="json")
+        self.inbox.write_back(connection, delivery, decision=saved, decided_at=memory.now)
+
+    def _end_with_nothing(self, connection: sa.Connection, delivery: Delivery, call: Any, nothing: Nothing) -> None:
+        if isinstance(call, RobotCall) and call.waits:
+            self.journal.write(connection, delivery.id, [answer_robot(call.event_token, {}, nothing.reason)])
+            self.inbox.write_back(connection, delivery, decision={"nothing": nothing.reason})
+        else:
             self.inbox.finish(connection, delivery, "done", nothing.reason)
-        self._ring_next(delivery)
-        return f"nothing: {nothing.reason}"
 
     # step 4
 
