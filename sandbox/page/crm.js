@@ -415,7 +415,7 @@ function cardContent(type, id, state, layer, path) {
   const choices = [
     ["main", t("Общие", "General")],
     ["tasks", t("Задачи", "Tasks"), tasks.length],
-    ...placements.map((placement) => [`app-${placementClient(placement)}-${field(placement, "id") || field(placement, "handler") || ""}`, placementTitle(placement), 0, placement]),
+    ...placements.map((placement) => [`app-${placementClient(placement)}-${field(placement, "handler")}`, placementTitle(placement), 0, placement]),
   ];
   if (!choices.some(([value]) => value === state.tab)) {
     state.tab = "main";
@@ -667,7 +667,7 @@ function timeline(type, id, item) {
     }
   }
   for (const task of tasksOf(type, id)) {
-    entries.push({ key: `task-${field(task, "id")}`, icon: "tasks", at: field(task, "createdDate") || field(task, "created"), title: t("Задача", "Task"), body: taskLine(task), who: field(task, "createdBy") });
+    entries.push({ key: `task-${field(task, "id")}`, icon: "tasks", at: field(task, "created"), title: t("Задача", "Task"), body: taskLine(task), who: field(task, "createdBy") });
   }
   for (const run of part("workflows")) {
     if (runBelongs(run, type, id)) {

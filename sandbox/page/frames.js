@@ -31,7 +31,7 @@ export function placementsOf(code) {
   return part("placements").filter((placement) => {
     const owner = Number(field(placement, "userId") || 0);
     const app = application(placementClient(placement));
-    return placementCode(placement) === code && (!owner || owner === store.me) && (!app || field(app, "installed") !== false);
+    return placementCode(placement) === code && (!owner || owner === store.me) && field(placement, "shown") !== false && (!app || field(app, "installed") !== false);
   });
 }
 
@@ -54,7 +54,9 @@ async function load(record) {
     answer = await control("POST", `applications/${encodeURIComponent(record.clientId)}/open`, {
       user_id: record.userId,
       placement: record.placement,
-      options: record.options,
+      // Every placement gets the path of the page that it was opened from.
+      options: { URI: location.pathname + location.search, ...record.options },
+      ...(record.handler ? { handler: record.handler } : {}),
       send: false,
     });
   } catch (error) {
@@ -63,7 +65,7 @@ async function load(record) {
   }
   let url;
   try {
-    url = new URL(record.handler ? withQuery(record.handler, answer.url) : answer.url);
+    url = new URL(answer.url);
   } catch {
     record.box.replaceChildren(
       h("p", { class: "frame-wait frame-failed", role: "alert" }, t("У приложения нет адреса обработчика", "The application has no handler address")),
@@ -98,16 +100,6 @@ async function load(record) {
   frames.set(frame.contentWindow, record);
   form.submit();
   form.remove();
-}
-
-function withQuery(handler, url) {
-  const made = new URL(handler);
-  for (const [key, value] of new URL(url).searchParams) {
-    if (["DOMAIN", "PROTOCOL", "LANG", "APP_SID"].includes(key)) {
-      made.searchParams.set(key, value);
-    }
-  }
-  return made.href;
 }
 
 function forget(record) {
@@ -292,18 +284,10 @@ const COMMANDS = {
     await load(record);
   },
   async refreshAuth(record, params, answer) {
-    const fresh = await control("POST", `applications/${encodeURIComponent(record.clientId)}/open`, {
-      user_id: record.userId,
-      placement: record.placement,
-      options: record.options,
-      send: false,
-    });
-    Object.assign(record.fields, {
-      AUTH_ID: fresh.fields.AUTH_ID,
-      REFRESH_ID: fresh.fields.REFRESH_ID,
-      AUTH_EXPIRES: fresh.fields.AUTH_EXPIRES,
-    });
-    answer({ AUTH_ID: fresh.fields.AUTH_ID, REFRESH_ID: fresh.fields.REFRESH_ID, AUTH_EXPIRES: String(fresh.fields.AUTH_EXPIRES) });
+    const fresh = await control("POST", `frames/${encodeURIComponent(record.appSid)}/auth`, {});
+    const fields = { AUTH_ID: fresh.access_token, REFRESH_ID: fresh.refresh_token, AUTH_EXPIRES: String(fresh.expires_in) };
+    Object.assign(record.fields, fields);
+    answer(fields);
   },
   async setAppOption(record, params, answer) {
     await rest(record, "app.option.set", { options: { [params.name]: params.value } });

@@ -255,7 +255,7 @@ export function portalNow() {
 export function portalZone() {
   const state = store.state || {};
   const offset = /([+-]\d\d:\d\d)$/.exec(String(state.now || ""));
-  return state.timezone || (offset ? offset[1] : undefined);
+  return (state.settings || {}).timezone || (offset ? offset[1] : undefined);
 }
 
 /** A moment as a person says it: "14:05", "вчера, 14:05", "3 нояб., 14:05". */

@@ -16,7 +16,7 @@ const LETTERS = { L: 1, D: 2, C: 3, CO: 4 };
 
 /** CRM items a task is bound to: [[type, id]]. */
 function boundTo(task) {
-  const bindings = field(task, "ufCrmTask") || field(task, "crmItemIds") || [];
+  const bindings = field(task, "crm") || [];
   const found = [];
   for (const binding of Array.isArray(bindings) ? bindings : []) {
     const match = /^(L|D|C|CO)_(\d+)$/.exec(String(binding));
@@ -159,7 +159,7 @@ export function openTask(id, onclose) {
       layer.setTitle(field(task, "title") || `№ ${id}`);
       const done = isDone(task);
       const placements = placementsOf("TASK_VIEW_TAB");
-      const choices = [["main", t("Задача", "Task")], ...placements.map((one) => [`app-${placementClient(one)}-${field(one, "id")}`, placementTitle(one)])];
+      const choices = [["main", t("Задача", "Task")], ...placements.map((one) => [`app-${placementClient(one)}-${field(one, "handler")}`, placementTitle(one)])];
       return [
         placements.length ? tabs(t("Вкладки задачи", "Tabs of the task"), choices, state.tab, (value) => { state.tab = value; }) : null,
         h(
@@ -185,9 +185,9 @@ export function openTask(id, onclose) {
               [t("Ответственный", "Responsible"), personLine(field(task, "responsibleId"))],
               [t("Постановщик", "Set by"), personLine(field(task, "createdBy") || field(task, "creatorId"))],
               [t("Срок", "Deadline"), deadline(task)],
-              [t("Поставлена", "Set"), timeText(field(task, "createdDate") || field(task, "created"))],
+              [t("Поставлена", "Set"), timeText(field(task, "created"))],
               [t("Карточка CRM", "CRM item"), bindingLinks(task)],
-              [t("Завершена", "Completed"), field(task, "closedDate") ? timeText(field(task, "closedDate")) : null],
+              [t("Завершена", "Completed"), field(task, "closed") ? timeText(field(task, "closed")) : null],
             ].map(([label, value]) => (value ? h("div", { class: "fact" }, h("dt", null, label), h("dd", null, value)) : null)),
           ),
         ),
@@ -236,6 +236,9 @@ export function presence(one) {
   }
   if (isOpen(one)) {
     return ["free", t("на работе", "at work")];
+  }
+  if (clockOf(one) === "expired") {
+    return ["off", t("день не закрыт вовремя", "the day was not closed")];
   }
   return isPaused(one) ? ["busy", t("перерыв", "a break")] : ["off", t("рабочий день не начат", "the day is not begun")];
 }

@@ -22,23 +22,16 @@ function words(value) {
 /** Robots that applications registered: [{clientId, code, name, description, properties, usePlacement}]. */
 function registered() {
   const found = [];
-  const add = (robot, clientId) =>
+  for (const robot of part("robot_types")) {
     found.push({
-      clientId: field(robot, "clientId") || clientId,
+      clientId: field(robot, "clientId"),
       code: field(robot, "code"),
       name: words(field(robot, "name")) || field(robot, "code"),
       description: words(field(robot, "description")),
       properties: field(robot, "properties") || {},
       waits: String(field(robot, "useSubscription") ?? "Y") !== "N",
       filter: field(robot, "filter"),
-      settingsPage: String(field(robot, "usePlacement") || "") === "Y" ? field(robot, "placementHandler") : "",
-    });
-  part("registered_robots").forEach((robot) => add(robot));
-  for (const app of part("applications")) {
-    (field(app, "robots") || []).forEach((robot) => {
-      if (typeof robot === "object" && !found.some((one) => one.clientId === field(app, "clientId") && one.code === field(robot, "code"))) {
-        add(robot, field(app, "clientId"));
-      }
+      settingsPage: String(field(robot, "usePlacement") || "") === "Y",
     });
   }
   return found;
@@ -226,7 +219,7 @@ function robotForm(type, stage, robot, placed, following) {
         { class: "robot-frame" },
         applicationFrame({
           clientId: robot.clientId,
-          handler: robot.settingsPage,
+          placement: `ROBOT:${robot.code}`,
           options: { code: robot.code, properties: robot.properties, current_values: values, document_type: ["crm", type === 1 ? "CCrmDocumentLead" : "CCrmDocumentDeal", kindOf(type).event] },
           title: robot.name,
           setProperty: (given) => Object.assign(extra, given),
@@ -623,23 +616,16 @@ async function exportJournal() {
 }
 
 function limitsLine() {
-  const limits = store.state.limits;
-  if (!limits || typeof limits !== "object") {
-    return null;
-  }
-  const simple = Object.entries(limits).filter(([, value]) => typeof value !== "object" || value === null);
+  const limits = store.state.limits || {};
+  const chip = (label, value) => h("span", { class: "chip" }, h("span", { class: "muted" }, label), " ", value);
   return h(
     "div",
     { class: "limits", "data-key": "limits" },
-    simple.map(([key, value]) => h("span", { class: "chip" }, h("span", { class: "muted" }, limitName(key)), " ", typeof value === "boolean" ? (value ? t("вкл", "on") : t("выкл", "off")) : typeof value === "number" ? String(Math.round(value * 100) / 100) : String(value))),
+    chip(t("лимиты", "limits"), limits.enabled === false ? t("выключены", "off") : t(`${limits.leak}/с после ${limits.size}`, `${limits.leak}/s after ${limits.size}`)),
+    limits.neighbours ? chip(t("соседи", "neighbours"), t(`${limits.neighbours}/с`, `${limits.neighbours}/s`)) : null,
+    Object.entries(limits.levels || {}).map(([source, level]) => chip(t(`ведро ${source}`, `bucket of ${source}`), String(level))),
   );
 }
-
-const limitName = (key) =>
-  ({
-    enabled: t("лимиты", "limits"), level: t("ведро", "bucket"), bucket: t("ведро", "bucket"), capacity: t("предел", "capacity"), rate: t("запросов/с", "requests/s"), leak: t("запросов/с", "requests/s"),
-    neighbours: t("соседи, запросов/с", "neighbours, requests/s"), license: t("тариф", "plan"),
-  })[key] || key;
 
 function inlineForm(fields, text, submit) {
   const form = h(
@@ -726,7 +712,7 @@ function rulesView() {
 function portalView() {
   const state = store.state;
   const limits = state.limits || {};
-  const settings = state.settings || state;
+  const settings = state.settings || {};
   const flag = (name, fallback) => settings[name] ?? fallback;
   const speeds = [1, 10, 60, 600];
   const speed = Number(state.speed) || 1;

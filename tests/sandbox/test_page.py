@@ -192,6 +192,69 @@ def test_fields_are_saved_as_the_chosen_person(page: Page, portal: Portal) -> No
     assert portal.find("leads", id=lead)["title"] == "После правки"
 
 
+def test_a_comment_is_written_by_the_chosen_person(page: Page, portal: Portal) -> None:
+    lead = portal.lead(title="Для комментария")
+    page.goto("/")
+    page.get_by_label("От чьего имени действовать").select_option(label="Борис Лебедев")
+    page.goto(f"/crm/lead/details/{lead}/")
+    page.get_by_label("Комментарий", exact=True).fill("Позвоню [b]завтра[/b]")
+    page.get_by_role("button", name="Отправить").click()
+    entry = page.locator(".event", has_text="Борис Лебедев")
+    expect(entry.locator("strong", has_text="завтра")).to_be_visible()
+    expect(page.get_by_label("Комментарий", exact=True)).to_have_value("")
+
+
+def test_a_task_is_completed_and_renewed_by_its_tick(page: Page, portal: Portal, installed: dict[str, Any]) -> None:
+    lead = portal.lead(title="Лид с задачей")
+    token = portal.control("POST", "tokens", {"action": "issue", "client_id": portal.client_id, "user_id": 1})
+    fields = {"TITLE": "Позвонить клиенту", "RESPONSIBLE_ID": 1, "UF_CRM_TASK": [f"L_{lead}"]}
+    answer = requests.post(
+        f"{portal.url}/rest/tasks.task.add", json={"fields": fields, "auth": token["access_token"]}, timeout=10
+    )
+    assert answer.ok, answer.text
+    page.goto(f"/crm/lead/details/{lead}/")
+    page.get_by_role("button", name="Задачи").click()
+    page.get_by_role("button", name="Завершить: Позвонить клиенту").first.click()
+    expect(page.get_by_role("button", name="Возобновить: Позвонить клиенту").first).to_be_visible()
+    assert portal.find("tasks", title="Позвонить клиенту")["status"] == 5
+    page.get_by_role("button", name="Возобновить: Позвонить клиенту").first.click()
+    expect(page.get_by_role("button", name="Завершить: Позвонить клиенту").first).to_be_visible()
+
+
+def test_robots_are_placed_with_their_properties_and_keep_their_order(
+    page: Page, portal: Portal, installed: dict[str, Any]
+) -> None:
+    token = portal.control("POST", "tokens", {"action": "issue", "client_id": installed["client_id"], "user_id": 1})
+    for code, name in (("first", "Первый робот"), ("second", "Второй робот")):
+        robot = {
+            "CODE": code, "NAME": name, "HANDLER": f"{installed['own']}/robot", "AUTH_USER_ID": 1,
+            "USE_SUBSCRIPTION": "N",
+            "PROPERTIES": {"dept": {"Name": "Отдел", "Type": "int", "Required": "Y"}},
+        }  # fmt: skip
+        answer = requests.post(
+            f"{portal.url}/rest/bizproc.robot.add", json={**robot, "auth": token["access_token"]}, timeout=10
+        )
+        assert answer.ok, answer.text
+    page.goto("/crm/robots/")
+    for name, department in (("Первый робот", "3"), ("Второй робот", "4")):
+        page.get_by_role("button", name="Добавить робота: Обработан").click()
+        page.get_by_role("dialog").get_by_role("button", name=name).click()
+        page.get_by_label("Отдел *").fill(department)
+        page.get_by_role("button", name="Поставить робота").click()
+        expect(page.locator(".robot", has_text=name)).to_be_visible()
+    column = page.locator(".column", has=page.get_by_role("heading", name="Обработан"))
+    expect(column.locator(".robot-head")).to_have_text(["Первый робот", "Второй робот"])
+    page.get_by_role("button", name="Изменить: Первый робот").click()
+    page.get_by_label("Отдел *").fill("7")
+    page.get_by_role("button", name="Сохранить").click()
+    expect(column.locator(".robot-values dd")).to_have_text(["7", "4"])
+    page.get_by_role("button", name="Выше: Второй робот").click()
+    expect(column.locator(".robot-head")).to_have_text(["Второй робот", "Первый робот"])
+    for name in ("Первый робот", "Второй робот"):
+        page.get_by_role("button", name=f"Убрать: {name}").click()
+        expect(page.locator(".robot", has_text=name)).to_have_count(0)
+
+
 def test_hostile_names_and_comments_stay_text(page: Page, portal: Portal) -> None:
     lead = portal.lead(
         title="<img src=x onerror=alert(1)>",
@@ -316,7 +379,7 @@ def foreign(portal: Portal) -> Iterator[dict[str, Any]]:
         "applications",
         {
             "title": "Чужое", "handler": f"{own}/app", "install": f"{own}/install",
-            "scopes": ["crm", "user", "placement"], "script_only": False,
+            "scopes": ["crm", "user", "placement", "bizproc"], "script_only": False,
         },
     )  # fmt: skip
     yield {"client_id": made["client_id"], "posts": posts, "own": own}
@@ -389,7 +452,7 @@ def test_call_method_reads_and_tells_errors(tab: Any, portal: Portal) -> None:
 
 
 def test_next_walks_through_all_pages(tab: Any, portal: Portal) -> None:
-    portal.control("POST", "import", {"count": 60, "user_id": 1})
+    portal.control("POST", "import", {"count": 60, "user_id": 1, "silent": True})
     result = tab("all_pages()", "pages")
     assert result["seen"] == result["total"] > 60
 
