@@ -178,7 +178,8 @@ def lonely() -> Limits:
     """Limits whose Redis is not there."""
     gone = Server()
     gone.close()
-    return Limits(redis_client.Redis(host="127.0.0.1", port=int(gone.host.split(":")[1]), socket_timeout=0.2))
+    url = f"redis://{gone.host}/0"
+    return Limits(redis_client.Redis.from_url(url, socket_timeout=0.25, socket_connect_timeout=0.25))
 
 
 def test_without_redis_one_request_a_second_passes(lonely: Limits, member_id: str) -> None:
