@@ -100,7 +100,24 @@ def found_company(portal: Portal) -> None:
                 }
             )  # fmt: skip
     portal["categories"].add({"NAME": "Кухни", "SORT": 100, "DEFAULT": True})
+    add_category(portal, "Сервис")
     _first_records(portal, now)
+
+
+def add_category(portal: Portal, name: str) -> Row:
+    """One more pipeline of deals with its stages C<id>:NEW ... C<id>:LOSE."""
+    row = portal["categories"].add({"NAME": name, "SORT": 100 * (len(portal["categories"]) + 1), "DEFAULT": False})
+    number = row["ID"]
+    for index, (code, title, semantics, colour) in enumerate(
+        (("NEW", "Новая", None, "#39A8EF"), ("EXECUTING", "В работе", None, "#47E4C2"), ("WON", "Успех", "S", "#7BD500"), ("LOSE", "Провал", "F", "#FF5752"))
+    ):  # fmt: skip
+        portal["statuses"].add(
+            {
+                "ENTITY_ID": f"DEAL_STAGE_{number}", "STATUS_ID": f"C{number}:{code}", "NAME": title, "NAME_INIT": title,
+                "SORT": (index + 1) * 10, "SYSTEM": "Y", "CATEGORY_ID": number, "COLOR": colour, "SEMANTICS": semantics,
+            }
+        )  # fmt: skip
+    return row
 
 
 def _first_records(portal: Portal, now: float) -> None:

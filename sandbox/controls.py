@@ -183,7 +183,7 @@ def _robot(row: Row) -> Row:
     return {
         "client_id": row["CLIENT_ID"], "code": row["CODE"], "name": row["NAME"], "description": row["DESCRIPTION"],
         "properties": row["PROPERTIES"], "return_properties": row["RETURN_PROPERTIES"], "handler": row["HANDLER"],
-        "use_subscription": row["USE_SUBSCRIPTION"], "filter": row["FILTER"],
+        "use_subscription": row["USE_SUBSCRIPTION"], "use_placement": row["USE_PLACEMENT"], "filter": row["FILTER"],
     }  # fmt: skip
 
 
@@ -217,7 +217,7 @@ PARTS: dict[str, Callable[[Portal], Any]] = {
     "activities": lambda portal: [
         {"id": row["ID"], "type_id": row["TYPE_ID"], "provider_id": row["PROVIDER_ID"], "subject": row["SUBJECT"],
          "owner_type_id": row["OWNER_TYPE_ID"], "owner_id": row["OWNER_ID"], "bindings": row["BINDINGS"], "direction": row["DIRECTION"],
-         "completed": row["COMPLETED"] == "Y", "responsible_id": row["RESPONSIBLE_ID"], "description": row["DESCRIPTION"],
+         "settings": row["SETTINGS"], "completed": row["COMPLETED"] == "Y", "responsible_id": row["RESPONSIBLE_ID"], "description": row["DESCRIPTION"],
          "created": portal.iso(row["CREATED"])}
         for row in portal["activities"]
     ],
@@ -245,7 +245,7 @@ PARTS: dict[str, Callable[[Portal], Any]] = {
     "workflows": lambda portal: [_run(portal, row) for row in portal["workflows"]],
     "placements": lambda portal: [
         {"client_id": row["CLIENT_ID"], "placement": row["PLACEMENT"], "handler": row["HANDLER"], "title": row["TITLE"],
-         "user_id": row["USER_ID"], "options": row["OPTIONS"],
+         "lang_all": row["LANG_ALL"], "user_id": row["USER_ID"], "options": row["OPTIONS"],
          "shown": delivery.live(tokens.application_of(portal, row["CLIENT_ID"]))}
         for row in portal["placements"]
     ],
@@ -261,6 +261,7 @@ PARTS: dict[str, Callable[[Portal], Any]] = {
         "operating_limit": portal.limits.operating_limit, "neighbours": portal.limits.neighbours,
         "levels": {source: round(portal.limits.level(source, portal.now()), 2) for source in portal.limits.sources()},
     },
+    "speed": lambda portal: portal.clock.speed,
     "faults": lambda portal: portal.faults,
     "event_rules": lambda portal: portal.event_rules,
 }  # fmt: skip
@@ -719,6 +720,30 @@ def import_leads(world: World, portal: Portal, path: list[str], body: Row) -> Ro
                 [{"TYPE_ID": "PHONE", "VALUE_TYPE": "WORK", "VALUE": phone}], Actor(user["ID"]), silent=bool(body.get("silent")),
             )  # fmt: skip
         return {"count": count, "first": first, "last": portal[crm.LEAD].last}
+
+
+@control("POST", "comments")
+def comment(world: World, portal: Portal, path: list[str], body: Row) -> Row:
+    """A person writes into the timeline of an item."""
+    only(body, "entity_type_id", "entity_id", "text", "user_id")
+    with portal.lock:
+        kind, item = _item(portal, [str(body.get("entity_type_id")), str(body.get("entity_id"))])
+        user = person(portal, body.get("user_id", 1))
+        if not crm.can_change(user, kind, item):
+            raise ControlError("access denied")
+        text = str(body.get("text") or "").strip()
+        if not text:
+            raise ControlError("text must not be empty")
+        row = portal["comments"].add(
+            {"ENTITY_ID": item["ID"], "ENTITY_TYPE": crm.WORD[kind].lower(), "CREATED": portal.now(), "COMMENT": text,
+             "AUTHOR_ID": user["ID"], "FILES": []}
+        )  # fmt: skip
+        crm.touch(portal, kind, item["ID"], user["ID"])
+        owner = f"{row['ENTITY_TYPE']} {row['ENTITY_ID']}"
+        portal.effect("create", "comment", row["ID"], user["ID"], "person", owner=owner)
+        fields = {"FIELDS": {"ID": row["ID"]}}
+        delivery.emit(portal, "ONCRMTIMELINECOMMENTADD", fields, Actor(user["ID"]), entity=f"comment {row['ID']}")
+        return {"id": row["ID"]}
 
 
 # --- robots and triggers on stages ----------------------------------------------------------------------------------

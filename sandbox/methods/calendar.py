@@ -92,7 +92,7 @@ def section_of(portal: Portal, kind: str, owner: int) -> Row:
     known = portal["sections"].first(CAL_TYPE=kind, OWNER_ID=owner)
     if known is not None:
         return known
-    return portal["sections"].add({"CAL_TYPE": kind, "OWNER_ID": owner, "NAME": "Мой календарь", "COLOR": "#9dcf00", "TEXT_COLOR": "", "DESCRIPTION": "", "CREATED_BY": owner})
+    return portal["sections"].add({"CAL_TYPE": kind, "OWNER_ID": owner, "NAME": "Мой календарь", "COLOR": "#9dcf00", "TEXT_COLOR": "", "DESCRIPTION": "", "CREATED_BY": owner, "CREATED": portal.now()})
 
 
 def add_event(portal: Portal, values: Row) -> Row:
@@ -327,7 +327,9 @@ def section_get(call: Call) -> list[Row]:
     return [
         {
             "ID": str(row["ID"]), "NAME": row["NAME"], "GAPI_CALENDAR_ID": None, "DESCRIPTION": row["DESCRIPTION"],
-            "COLOR": row["COLOR"], "TEXT_COLOR": row["TEXT_COLOR"], "EXPORT": {"ALLOW": False, "LINK": ""},
+            "COLOR": row["COLOR"], "TEXT_COLOR": row["TEXT_COLOR"], "EXPORT": {"ALLOW": False}, "CAL_DAV_CON": None, "SYNC_TOKEN": None, "PAGE_TOKEN": None, "EXTERNAL_TYPE": "local",
+            "DATE_CREATE": display(call.portal, row["CREATED"]), "TIMESTAMP_X": display(call.portal, row["CREATED"]), "IS_COLLAB": False,
+            "ACCESS": {f"U{row['OWNER_ID']}": 2, "G2": 10},
             "CAL_TYPE": row["CAL_TYPE"], "OWNER_ID": str(row["OWNER_ID"]), "CREATED_BY": str(row["CREATED_BY"]),
             "PERM": {"view_time": True, "view_title": True, "view_full": True, "add": True, "edit": True, "edit_section": True, "access": True},
         }

@@ -85,6 +85,7 @@ def _register(kind: int) -> None:
     def fields(call: Call) -> Row:
         made: Row = {name: field_facts(one, item=False) for name, one in crm.classic_fields(call.portal, kind).items()}
         if kind == crm.CONTACT:
+            made["COMPANY_ID"]["isDeprecated"] = True
             for name in ("NAME", "SECOND_NAME", "LAST_NAME"):
                 made[name]["isRequired"] = True
         if kind == crm.COMPANY:

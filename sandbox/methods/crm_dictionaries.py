@@ -39,15 +39,8 @@ def _status(row: Row) -> Row:
 
 @method("crm.status.entity.types", scope="crm")
 def entity_types(call: Call) -> list[Row]:
-    made: list[Row] = [
-        {
-            "ID": "STATUS", "NAME": "Стадии лида",
-            "SEMANTIC_INFO": _ends(""), "FIELD_ATTRIBUTE_SCOPE": "", "ENTITY_TYPE_ID": crm.LEAD,
-        }
-    ]  # fmt: skip
-    made[0]["SEMANTIC_INFO"] = {
-        "START_FIELD": "NEW", "FINAL_SUCCESS_FIELD": "CONVERTED", "FINAL_UNSUCCESS_FIELD": "JUNK", "FINAL_SORT": 0,
-    }  # fmt: skip
+    ends = {"START_FIELD": "NEW", "FINAL_SUCCESS_FIELD": "CONVERTED", "FINAL_UNSUCCESS_FIELD": "JUNK", "FINAL_SORT": 0}
+    made: list[Row] = [{"ID": "STATUS", "NAME": "Стадии лида", "SEMANTIC_INFO": ends, "ENTITY_TYPE_ID": crm.LEAD}]
     made += [
         {"ID": key, "NAME": name}
         for key, name in (

@@ -144,6 +144,8 @@ def field_facts(one: crm.Field, *, item: bool) -> Row:
             facts["items"] = [{"ID": str(entry["ID"]), "VALUE": entry["VALUE"]} for entry in one.user["LIST"]]
     elif one.type == "crm_company" and "m" not in one.flags:
         facts["settings"] = {"parentEntityTypeId": crm.COMPANY}
+    elif one.type in ("crm_lead", "crm_quote"):
+        facts["settings"] = {"parentEntityTypeId": crm.LEAD if one.type == "crm_lead" else 7}
     elif one.type == "crm_contact" and "m" not in one.flags:
         facts["isDeprecated"] = True
     return facts

@@ -39,9 +39,19 @@ def _activity(call: Call, row: Row, extra: tuple[str, ...] = ()) -> Row:
             value = plain(value)
         made[name] = value if value != {} else []
     for name in extra:
-        if row[name]:
+        if name == "COMMUNICATIONS" and row[name]:
+            made[name] = [_communication(call, row, index, one) for index, one in enumerate(row[name])]
+        elif row[name]:
             made[name] = row[name]
     return made
+
+
+def _communication(call: Call, row: Row, index: int, one: Row) -> Row:
+    kind, number = as_int(one["ENTITY_TYPE_ID"]), as_int(one["ENTITY_ID"])
+    owner = call.portal[kind].get(number) if kind in crm.FIELDS else None
+    names = ("HONORIFIC", "NAME", "SECOND_NAME", "LAST_NAME", "COMPANY_TITLE", "COMPANY_ID")
+    settings = {name: plain((owner or {}).get(name)) for name in names}
+    return {"ID": str(row["ID"] * 10 + index), **one, "ENTITY_SETTINGS": settings}
 
 
 def _readable(call: Call, row: Row) -> bool:

@@ -15,6 +15,13 @@ _PLAIN = (
     "LAST_ACTIVITY_DATE PERSONAL_GENDER PERSONAL_WWW PERSONAL_BIRTHDAY PERSONAL_PHOTO PERSONAL_MOBILE PERSONAL_CITY "
     "WORK_PHONE WORK_POSITION UF_EMPLOYMENT_DATE UF_DEPARTMENT UF_PHONE_INNER UF_TIMEMAN USER_TYPE"
 ).split()
+# Fields that exist on a portal and are empty in this one: user.fields names them, user.get leaves them out.
+_NEVER_FILLED = (
+    "TITLE PERSONAL_PROFESSION PERSONAL_ICQ PERSONAL_PHONE PERSONAL_FAX PERSONAL_PAGER PERSONAL_STREET PERSONAL_MAILBOX "
+    "PERSONAL_STATE PERSONAL_ZIP PERSONAL_COUNTRY PERSONAL_NOTES WORK_COMPANY WORK_DEPARTMENT WORK_WWW WORK_FAX WORK_PAGER "
+    "WORK_STREET WORK_MAILBOX WORK_CITY WORK_STATE WORK_ZIP WORK_COUNTRY WORK_PROFILE WORK_LOGO WORK_NOTES UF_SKYPE_LINK "
+    "UF_ZOOM UF_INTERESTS UF_SKILLS UF_WEB_SITES UF_XING UF_LINKEDIN UF_TWITTER UF_SKYPE UF_DISTRICT"
+).split()
 _COLUMNS = {name: Column(name) for name in _PLAIN}
 _COLUMNS |= {
     "ID": Column("ID", "int"),
@@ -27,7 +34,7 @@ _COLUMNS |= {
 }
 
 
-def as_user(call: Call, row: Row) -> Row:
+def as_user(call: Call, row: Row, *, current: bool = False) -> Row:
     """A person as user.get prints him; the scope decides about phones and e-mails."""
     portal = call.portal
     made: Row = {}
@@ -42,7 +49,8 @@ def as_user(call: Call, row: Row) -> Row:
             made[name] = {}
         elif name == "LAST_ACTIVITY_DATE":
             at = row[name]
-            made[name] = datetime.fromtimestamp(at, portal.zone()).strftime("%Y-%m-%d %H:%M:%S") if at else {}
+            # A list prints this moment as an empty object (so the documented examples), user.current as text.
+            made[name] = datetime.fromtimestamp(at, portal.zone()).strftime("%Y-%m-%d %H:%M:%S") if at and current else {}
         elif name == "UF_TIMEMAN":
             made[name] = "Y" if portal.settings.timeman else "N"
         elif name == "ID":
@@ -106,7 +114,7 @@ def user_search(call: Call) -> Page:
 
 @method("user.current", scope=_SCOPE)
 def user_current(call: Call) -> Row:
-    return as_user(call, call.user)
+    return as_user(call, call.user, current=True)
 
 
 @method("user.admin", cost=(0.0, 0.01))
@@ -117,7 +125,7 @@ def user_admin(call: Call) -> bool:
 @method("user.fields", scope=_SCOPE)
 def user_fields(call: Call) -> Row:
     titles = {"ID": "ID", "ACTIVE": "Активность", "NAME": "Имя", "LAST_NAME": "Фамилия", "UF_DEPARTMENT": "Подразделения"}
-    return {name: titles.get(name, name) for name in _PLAIN}
+    return {name: titles.get(name, name) for name in [*_PLAIN, *_NEVER_FILLED]}
 
 
 _DEPARTMENT = {name: Column(name, "int") for name in ("ID", "SORT", "PARENT", "UF_HEAD")} | {"NAME": Column("NAME")}

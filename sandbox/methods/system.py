@@ -125,7 +125,7 @@ def _get_option(call: Call, key: str) -> Any:
     values = _options(call, key)
     wanted = call.get("option")
     if isinstance(wanted, list):
-        return {name: values.get(plain(name), "") for name in wanted} or []
+        return {plain(name): values.get(plain(name), "") for name in wanted if not isinstance(name, (dict, list))} or []
     if wanted not in (None, ""):
         return values.get(plain(wanted), "")
     return dict(values) or []

@@ -111,6 +111,8 @@ def as_task(call: Call, row: Row, selected: list[str] | None = None, *, listed: 
     for name in _ON_REQUEST:
         if name in named:
             value = row[name]
+            if name == "UF_TASK_WEBDAV_FILES":
+                value = [as_int(one.lstrip("n")) or 0 for one in value]
             made[camel(name)] = (value or False) if isinstance(value, list) else value
     for name in _PEOPLE:
         if wanted is None or name in wanted:
@@ -312,10 +314,10 @@ def task_history(call: Call) -> Row:
         user = _person(call, entry["USER_ID"])
         made.append(
             {
-                "id": str(entry["ID"]), "createdDate": call.portal.iso(entry["AT"]), "field": entry["FIELD"],
+                "id": entry["ID"], "createdDate": call.portal.iso(entry["AT"]), "field": entry["FIELD"],
                 "value": {"from": plain(entry["FROM"]) if not isinstance(entry["FROM"], list) else entry["FROM"],
                           "to": plain(entry["TO"]) if not isinstance(entry["TO"], list) else entry["TO"]},
-                "user": {"id": user["id"], "name": user["name"].split(" ")[0], "lastName": user["name"].split(" ")[-1], "secondName": "", "login": ""},
+                "user": {"id": entry["USER_ID"], "name": user["name"].split(" ")[0], "lastName": user["name"].split(" ")[-1], "secondName": "", "login": ""},
             }
         )  # fmt: skip
     return {"list": made}

@@ -662,7 +662,8 @@ function timeline(type, id, item) {
     }
   }
   for (const activity of part("activities")) {
-    if (belongs(activity, type, id)) {
+    // A task's own activity would show the task twice.
+    if (belongs(activity, type, id) && !/TASKS?_?TASK/.test(field(activity, "providerId") || "")) {
       entries.push(activityEntry(activity));
     }
   }

@@ -472,12 +472,18 @@ async function readRules() {
   }
 }
 
+const TYPES = {
+  lead: "лид", deal: "сделка", contact: "контакт", company: "компания", task: "задача", activity: "дело", comment: "комментарий", person: "сотрудник",
+  "working day": "рабочий день", application: "приложение", workflow: "запуск роботов", placement: "встройка", robot: "робот", "event handler": "обработчик события",
+};
+const WAYS = { rest: "REST", person: "человек", system: "система", automation: "автоматизация" };
+
 function entryWords(entry) {
   switch (entry.kind) {
     case "request":
       return [entry.method || entry.path || "", entry.batch && entry.batch.length ? ` · ${entry.batch.map((one) => (typeof one === "string" ? one : one.method)).join(", ")}` : ""].join("");
     case "effect":
-      return `${{ create: t("создано", "created"), update: t("изменено", "updated"), delete: t("удалено", "deleted") }[entry.change] || entry.change || ""} ${entry.type || ""} ${entry.id || ""}`;
+      return `${{ create: t("создано", "created"), update: t("изменено", "updated"), delete: t("удалено", "deleted") }[entry.change] || entry.change || ""} ${TYPES[entry.type] ? t(TYPES[entry.type], entry.type) : entry.type || ""} ${entry.id || ""}`;
     case "event":
       return `${entry.event || ""} ${entry.entity ? `· ${typeof entry.entity === "object" ? JSON.stringify(entry.entity) : entry.entity}` : ""}`;
     case "alarm":
@@ -563,7 +569,7 @@ const errorText = (error) => (error && typeof error === "object" ? error.error |
 
 function whoOf(entry) {
   const who = entry.user_id && person(entry.user_id) ? nameOf(person(entry.user_id)) : "";
-  const app = entry.application ? applicationTitle(part("applications").find((one) => field(one, "clientId") === entry.application || field(one, "id") === entry.application) || { title: String(entry.application) }) : entry.via || "";
+  const app = entry.application ? applicationTitle(part("applications").find((one) => field(one, "clientId") === entry.application || field(one, "id") === entry.application) || { title: String(entry.application) }) : (store.lang === "ru" && WAYS[entry.via]) || entry.via || "";
   return h("span", null, who, who && app ? h("span", { class: "muted" }, ` · ${app}`) : app);
 }
 
