@@ -16,6 +16,23 @@ from b24app.entities import COMPANY, CONTACT, DEAL, LEAD
 
 LIFECYCLE_EVENTS = ("ONAPPINSTALL", "ONAPPUPDATE", "ONAPPUNINSTALL")
 
+EVENT_WORDS: Mapping[str, Text] = {
+    "ONCRMLEADADD": {"ru": "новый лид", "en": "new lead"},
+    "ONCRMLEADUPDATE": {"ru": "лид изменён", "en": "lead changed"},
+    "ONCRMLEADDELETE": {"ru": "лид удалён", "en": "lead deleted"},
+    "ONCRMDEALADD": {"ru": "новая сделка", "en": "new deal"},
+    "ONCRMDEALUPDATE": {"ru": "сделка изменена", "en": "deal changed"},
+    "ONCRMDEALDELETE": {"ru": "сделка удалена", "en": "deal deleted"},
+    "ONCRMACTIVITYADD": {"ru": "новое дело", "en": "new activity"},
+    "ONTASKUPDATE": {"ru": "задача изменена", "en": "task changed"},
+    "ONVOXIMPLANTCALLINIT": {"ru": "звонок поступил", "en": "call came in"},
+    "ONVOXIMPLANTCALLSTART": {"ru": "разговор начался", "en": "conversation began"},
+    "ONVOXIMPLANTCALLEND": {"ru": "звонок окончен", "en": "call ended"},
+    "ONAPPINSTALL": {"ru": "приложение установлено", "en": "application installed"},
+    "ONAPPUPDATE": {"ru": "приложение обновлено", "en": "application updated"},
+    "ONAPPUNINSTALL": {"ru": "приложение удалено", "en": "application removed"},
+}
+
 DOCUMENT_TYPES = {
     LEAD: ("crm", "CCrmDocumentLead", "LEAD"),
     DEAL: ("crm", "CCrmDocumentDeal", "DEAL"),
@@ -128,7 +145,12 @@ def _robot_step(robot: Robot, public_url: str, user_id: int, present: Present) -
 
 
 def _event_step(event: str, handler: str, present: Present) -> Step:
-    what = {"ru": f"Событие {event}", "en": f"Event {event}"}
+    words = EVENT_WORDS.get(event)
+    what = (
+        {"ru": f"Событие «{words['ru']}» ({event})", "en": f"Event “{words['en']}” ({event})"}
+        if words
+        else {"ru": f"Событие {event}", "en": f"Event {event}"}
+    )
     if present.events is not None and (event, handler) in present.events:
         return Step(f"event:{event}", what, "present")
     call = Call("event.bind", {"event": event, "handler": handler})

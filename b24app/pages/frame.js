@@ -12,7 +12,10 @@
 
   if (window.BX24) {
     window.BX24.init(function () {
-      window.BX24.fitWindow();
+      // a short page keeps the height that the portal gave it
+      if (document.documentElement.scrollHeight > window.innerHeight) {
+        window.BX24.fitWindow();
+      }
     });
   }
 })();

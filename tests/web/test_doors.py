@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -97,6 +98,24 @@ def test_an_event_without_what_it_is_about_gets_400(client: FlaskClient, portal:
 @pytest.mark.parametrize("body", [b"x" * (1024 * 1024 + 1), b"a=1&" * 2001])
 def test_a_huge_event_gets_413(client: FlaskClient, portal: str, kept: Kept, body: bytes) -> None:
     assert client.post("/event", data=body, headers=FORM).status_code == 413
+    assert kept() == []
+
+
+@pytest.mark.parametrize(("size", "status"), [(1024, 400), (2 * 1024 * 1024, 413)])
+def test_a_body_without_its_length_is_held_to_the_same_limit(
+    client: FlaskClient, portal: str, kept: Kept, size: int, status: int
+) -> None:
+    pieces = {"wsgi.input": io.BytesIO(b"x" * size), "wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
+    assert client.post("/event", environ_overrides=pieces).status_code == status
+    assert kept() == []
+
+
+@pytest.mark.parametrize("length", ["-1", "x", "500"])
+def test_a_body_that_is_not_as_long_as_it_says_gets_400(
+    client: FlaskClient, portal: str, kept: Kept, length: str
+) -> None:
+    cut = {"wsgi.input": io.BytesIO(event(**LEAD_42).encode()), "CONTENT_LENGTH": length}
+    assert client.post("/event", environ_overrides=cut).status_code == 400
     assert kept() == []
 
 
