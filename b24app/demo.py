@@ -352,7 +352,7 @@ class Scene:
         if self._may_write(lead_id, absent) or not self._may_write(lead_id, answering):
             raise Missed("доступ к карточке не у того, кто ответил / the answerer has no access to the card")
         self.say(
-            f"  {self.name(answering)} заполняет карточку во время разговора; другим, кто видит только свои лиды, отказано.",
+            f"  {self.name(answering)} заполняет карточку во время разговора; чужим с доступом к своим лидам отказано.",
             f"  {self.name(answering)} fills in the card during the call; others who see only their own leads may not.",
         )
         self.control("POST", f"calls/{call['call_id']}/finish", {})
