@@ -1,11 +1,14 @@
 """A playbook: a trade's process as data, read from TOML into checked values. Everything of the trade stands there.
 
-Here so far: the office's hours, the distribution of enquiries and the intake's texts.
+Office hours, the distribution of enquiries, and for leads and deals: fields, stages with what they require, tasks with
+what closing them does, reasons of decline, texts. Conditions are a closed list of named checks, never an expression
+language; texts fill {field} only. Every mistake is named by its path, all at once.
 """
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
 from datetime import date, time, timedelta
 from importlib.resources import files
 from pathlib import Path
@@ -13,14 +16,27 @@ from string import Formatter
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from holidays import list_supported_countries
+from phonenumbers import SUPPORTED_REGIONS
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from b24app.entities import DEAL, LEAD
 from b24app.errors import ConfigError
 from b24app.rules.assignment import Policy
 from b24app.rules.working_time import WorkCalendar
 
 BUILT_IN = "kitchen.toml"
 WEEKDAYS = {"MO": 0, "TU": 1, "WE": 2, "TH": 3, "FR": 4, "SA": 5, "SU": 6}
+OWN_FIELD_PREFIX = "UF_CRM_"
 
 
 class _Section(BaseModel):
@@ -35,14 +51,49 @@ def _zone(value: str) -> str:
     return value
 
 
+def _holidays_of(value: str) -> str:
+    if value and value not in list_supported_countries(include_aliases=True):
+        raise ValueError(f"для этой страны нет праздников, пусто: без них / no holidays known, empty: none: {value}")
+    return value
+
+
+def _numbers_of(value: str) -> str:
+    if value not in SUPPORTED_REGIONS:
+        raise ValueError(f"нет такой страны, нужно как RU / no such country, like RU: {value}")
+    return value
+
+
 def _fields(*allowed: str) -> AfterValidator:
     def check(text: str) -> str:
-        for _, name, _, _ in Formatter().parse(text):
-            if name is not None and name not in allowed:
+        for name in placeholders(text):
+            if name not in allowed:
                 raise ValueError(f"{{{name}}}: можно / allowed: {', '.join('{' + a + '}' for a in allowed)}")
         return text
 
     return AfterValidator(check)
+
+
+def placeholders(text: str) -> Iterator[str]:
+    """Yields the names in braces of a text; a broken brace is a ValueError."""
+    for _, name, spec, conversion in Formatter().parse(text):
+        if name is not None:
+            if spec or conversion or not name.isidentifier():
+                raise ValueError(f"{{{name}}}: только имя в скобках / a plain name in braces only")
+            yield name
+
+
+class LocalText(_Section):
+    """A text for people in both languages."""
+
+    ru: Annotated[str, Field(min_length=1)]
+    en: Annotated[str, Field(min_length=1)]
+
+    def of(self, language: str) -> str:
+        """Returns the text in Russian, or in English for everybody else's languages."""
+        return self.ru if language in ("ru", "be", "kk", "ua") else self.en
+
+
+Key = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 
 
 class Hours(_Section):
@@ -52,7 +103,7 @@ class Hours(_Section):
     opens: time = time(9)
     closes: time = time(18)
     weekend: tuple[Literal["MO", "TU", "WE", "TH", "FR", "SA", "SU"], ...] = ("SA", "SU")
-    country: str = "RU"
+    country: Annotated[str, AfterValidator(_holidays_of)] = "RU"
     days_off: tuple[date, ...] = ()
     work_days: tuple[date, ...] = ()
 
@@ -80,7 +131,14 @@ class Assignment(_Section):
     calendar_busy_counts: bool = True
     clock: Literal["auto", "required", "ignored"] = "auto"
     when_nobody: Literal["head", "user", "wait"] = "head"
-    fallback_user: int | None = None
+    fallback_user: int | None = Field(default=None, validate_default=True)
+
+    @field_validator("fallback_user")
+    @classmethod
+    def _somebody_is_named(cls, value: int | None, others: ValidationInfo) -> int | None:
+        if value is None and others.data.get("when_nobody") == "user":
+            raise ValueError("when_nobody = \"user\": кому? / to whom?")
+        return value
 
     def policy(self) -> Policy:
         """Returns the rule's policy."""
@@ -107,7 +165,7 @@ class Intake(_Section):
     call_lost_after_minutes: Annotated[int, Field(gt=0)] = 60
     import_from: Annotated[int, Field(ge=2)] = 50
     import_window_minutes: Annotated[int, Field(gt=0)] = 5
-    country: str = "RU"
+    country: Annotated[str, AfterValidator(_numbers_of)] = "RU"
 
     @property
     def call_lost_after(self) -> timedelta:
@@ -141,6 +199,268 @@ class Texts(_Section):
     )
 
 
+# the process: fields, stages, tasks
+
+
+class Value(_Section):
+    """One value of a list field, or one reason of decline."""
+
+    key: Key
+    name: LocalText
+
+
+FieldType = Literal[
+    "string", "text", "integer", "double", "boolean", "date", "datetime", "money", "enumeration", "employee",
+    "address", "file", "url", "phone", "email",
+]  # fmt: skip
+
+
+class CardField(_Section):
+    """A field of the card. `code` is the portal's: a system field (name, phone, email, ...) or our own UF_CRM_...
+
+    `why` is what the manager reads when it is missing.
+    """
+
+    key: Key
+    code: Annotated[str, Field(min_length=2, max_length=50)]
+    type: FieldType
+    name: LocalText
+    why: LocalText | None = None
+    multiple: bool = False
+    values: tuple[Value, ...] = ()
+
+    @property
+    def own(self) -> bool:
+        """Ours to create; system fields are there already."""
+        return self.code.startswith(OWN_FIELD_PREFIX)
+
+
+class Condition(_Section):
+    """When a rule applies: a field is filled, empty, or has one of the values. Exactly one check stands."""
+
+    field: Key
+    filled: bool | None = None
+    one_of: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_check(self) -> Condition:
+        if (self.filled is None) == (not self.one_of):
+            raise ValueError("нужно filled = true/false или one_of = [...] / filled or one_of, one of them")
+        return self
+
+
+class Requirement(_Section):
+    """A field that must be filled, and right: `valid` names the check, `only_if` when it applies at all."""
+
+    field: Key
+    valid: Literal["any", "email", "phone", "not_past"] = "any"
+    only_if: Condition | None = None
+
+
+EvidenceKind = Literal[
+    "offer_sent", "task_closed", "checklist_complete", "result_attached", "call_made", "field_confirmed"
+]
+
+
+class Evidence(_Section):
+    """Work that must be seen done. `task` names a task rule (task_closed, checklist_complete, result_attached), `field`
+    a field (field_confirmed); `manual` allows a person's confirmation with a reason.
+    """
+
+    kind: EvidenceKind
+    task: Key | None = None
+    field: Key | None = None
+    manual: bool = False
+    why: LocalText
+
+    @model_validator(mode="after")
+    def _names_its_object(self) -> Evidence:
+        if (self.kind in ("task_closed", "checklist_complete", "result_attached")) != (self.task is not None):
+            raise ValueError(f"{self.kind}: task нужен только для задач / task belongs to task evidence")
+        if (self.kind == "field_confirmed") != (self.field is not None):
+            raise ValueError(f"{self.kind}: field нужен только для field_confirmed / field belongs to field_confirmed")
+        return self
+
+
+class Checklist(_Section):
+    """A named checklist of a task."""
+
+    name: str = "Чек-лист"
+    items: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class OnClose(_Section):
+    """What closing the task does: the item moves on if the evidence stands; else the task is opened again, with why."""
+
+    move_to: Key
+    needs: tuple[Evidence, ...] = ()
+
+
+class TaskRule(_Section):
+    """A task made on entry into a stage. Texts fill {title}, {phone}, {email}, {link} and the keys of fields."""
+
+    key: Key
+    title: Annotated[str, Field(min_length=1)]
+    text: str = ""
+    script: str = ""
+    picture: str = ""
+    checklists: tuple[Checklist, ...] = ()
+    responsible: Literal["responsible", "head", "mover"] | int = "responsible"
+    deadline_minutes: Annotated[int, Field(gt=0)] = 240
+    only_if: Condition | None = None
+    closes_when: Condition | None = None
+    result_required: bool = False
+    on_close: OnClose | None = None
+
+
+class Stage(_Section):
+    """A stage: a lasting state with its criterion. The order is the file's order.
+
+    `id` is the portal's STATUS_ID: a system one (NEW, IN_PROCESS, CONVERTED, JUNK ...) is taken over, others are made.
+    `requires` and `evidence` must stand to enter it or to pass it; `requires_to_leave` to leave it.
+    """
+
+    key: Key
+    id: Annotated[str, Field(pattern=r"^[A-Z0-9_:]+$", max_length=21)]
+    name: LocalText
+    semantics: Literal["process", "success", "failure"] = "process"
+    color: Annotated[str, Field(pattern=r"^#[0-9A-Fa-f]{6}$")] = "#39A8EF"
+    criterion: LocalText | None = None
+    hint: LocalText | None = None
+    hint_url: str = ""
+    gate: Literal["return", "task", "warn"] = "return"
+    requires: tuple[Requirement, ...] = ()
+    requires_to_leave: tuple[Requirement, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    tasks: tuple[TaskRule, ...] = ()
+
+
+class DeclineReason(Value):
+    """A reason why a client is lost, and what becomes of him (contradiction X5): one policy a reason.
+
+    junk: the item stays in the failing stage; contact: a contact is made of it; later: a contact, and a reminder.
+    """
+
+    then: Literal["junk", "contact", "later"] = "junk"
+    remind_after_days: Annotated[int, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _reminds(self) -> DeclineReason:
+        if (self.then == "later") != (self.remind_after_days is not None):
+            raise ValueError("remind_after_days нужен для then = 'later' и только для него / belongs to 'later'")
+        return self
+
+
+class Decline(_Section):
+    """Declining: a failing stage is entered only with a reason, kept in a list field of the card."""
+
+    code: Annotated[str, Field(pattern=r"^UF_CRM_[A-Z0-9_]+$", max_length=50)]
+    name: LocalText
+    reasons: Annotated[tuple[DeclineReason, ...], Field(min_length=1)]
+
+
+class Process(_Section):
+    """[lead] or [deal]: the process of one kind of item."""
+
+    fields: tuple[CardField, ...] = ()
+    stages: tuple[Stage, ...] = ()
+    decline: Decline | None = None
+    moves_back_an_hour: Annotated[int, Field(gt=0)] = 3
+    offer_sent_statuses: tuple[str, ...] = ("SENT", "APPROVED")
+
+    def stage(self, key: str) -> Stage | None:
+        """Returns the stage of this key."""
+        return next((stage for stage in self.stages if stage.key == key), None)
+
+    def stage_by_id(self, id: str) -> Stage | None:
+        """Returns the stage of the portal's STATUS_ID."""
+        return next((stage for stage in self.stages if stage.id == id), None)
+
+    def field(self, key: str) -> CardField | None:
+        """Returns the field of this key."""
+        return next((field for field in self.fields if field.key == key), None)
+
+    def order(self, key: str) -> int:
+        """Returns the place of a stage on the scale."""
+        return next(place for place, stage in enumerate(self.stages) if stage.key == key)
+
+    def task_rules(self) -> Iterator[tuple[Stage, TaskRule]]:
+        """Yields every task rule with its stage."""
+        for stage in self.stages:
+            for rule in stage.tasks:
+                yield stage, rule
+
+    def mistakes(self) -> Iterator[tuple[str, str]]:
+        """Yields (path, what is wrong) of names that repeat or point nowhere."""
+        yield from _repeats("fields", "key", [field.key for field in self.fields])
+        yield from _repeats("fields", "code", [field.code for field in self.fields])
+        yield from _repeats("stages", "key", [stage.key for stage in self.stages])
+        yield from _repeats("stages", "id", [stage.id for stage in self.stages])
+        yield from _repeats("stages", "name", [stage.name.ru for stage in self.stages])
+        yield from _repeats("tasks", "key", [rule.key for _, rule in self.task_rules()])
+        fields = {field.key for field in self.fields}
+        stages = {stage.key for stage in self.stages}
+        tasks = {rule.key for _, rule in self.task_rules()}
+        for number, field in enumerate(self.fields):
+            path = f"fields.{number}"
+            if (field.type == "enumeration") != bool(field.values) and field.own:
+                yield f"{path}.values", "значения нужны списку, и только ему / values belong to a list field"
+            yield from _repeats(f"{path}.values", "key", [value.key for value in field.values])
+        for number, stage in enumerate(self.stages):
+            path = f"stages.{number}"
+            for group in ("requires", "requires_to_leave"):
+                for place, requirement in enumerate(getattr(stage, group)):
+                    yield from _known(f"{path}.{group}.{place}.field", requirement.field, fields)
+                    yield from self._condition(f"{path}.{group}.{place}.only_if", requirement.only_if, fields)
+            for place, evidence in enumerate(stage.evidence):
+                yield from self._evidence(f"{path}.evidence.{place}", evidence, fields, tasks)
+            for place, rule in enumerate(stage.tasks):
+                yield from self._task(f"{path}.tasks.{place}", stage, rule, fields, stages, tasks)
+
+    def _task(
+        self, path: str, stage: Stage, rule: TaskRule, fields: set[str], stages: set[str], tasks: set[str]
+    ) -> Iterator[tuple[str, str]]:
+        yield from self._condition(f"{path}.only_if", rule.only_if, fields)
+        yield from self._condition(f"{path}.closes_when", rule.closes_when, fields)
+        for name in ("title", "text", "script"):
+            try:
+                unknown = set(placeholders(getattr(rule, name))) - fields - {"title", "phone", "email", "link"}
+            except ValueError as error:
+                yield f"{path}.{name}", str(error)
+                continue
+            for field in sorted(unknown):
+                yield f"{path}.{name}", f"{{{field}}}: такого поля нет / no such field"
+        if rule.on_close is not None:
+            yield from _known(f"{path}.on_close.move_to", rule.on_close.move_to, stages)
+            if rule.on_close.move_to in stages and self.order(rule.on_close.move_to) <= self.order(stage.key):
+                yield f"{path}.on_close.move_to", "задача вела бы назад: круг / the task would lead back: a cycle"
+            for place, evidence in enumerate(rule.on_close.needs):
+                yield from self._evidence(f"{path}.on_close.needs.{place}", evidence, fields, tasks)
+
+    @staticmethod
+    def _condition(path: str, condition: Condition | None, fields: set[str]) -> Iterator[tuple[str, str]]:
+        if condition is not None:
+            yield from _known(f"{path}.field", condition.field, fields)
+
+    @staticmethod
+    def _evidence(path: str, evidence: Evidence, fields: set[str], tasks: set[str]) -> Iterator[tuple[str, str]]:
+        if evidence.task is not None:
+            yield from _known(f"{path}.task", evidence.task, tasks)
+        if evidence.field is not None:
+            yield from _known(f"{path}.field", evidence.field, fields)
+
+
+def _repeats(path: str, what: str, names: list[str]) -> Iterator[tuple[str, str]]:
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            yield f"{path}.{number}.{what}", f"{name!r} стоит дважды / stands twice"
+
+
+def _known(path: str, name: str, names: set[str]) -> Iterator[tuple[str, str]]:
+    if name not in names:
+        yield path, f"{name!r} нигде не описано / is described nowhere"
+
+
 class Playbook(_Section):
     """The whole playbook."""
 
@@ -149,6 +469,12 @@ class Playbook(_Section):
     assignment: Assignment = Assignment()
     intake: Intake = Intake()
     texts: Texts = Texts()
+    lead: Process = Process()
+    deal: Process = Process()
+
+    def process(self, entity_type_id: int) -> Process | None:
+        """Returns the process of leads or deals; others have none."""
+        return {LEAD: self.lead, DEAL: self.deal}.get(entity_type_id)
 
 
 def load_playbook(path: str = "") -> Playbook:
@@ -163,9 +489,21 @@ def load_playbook(path: str = "") -> Playbook:
 def parse_playbook(text: str, name: str) -> Playbook:
     """Returns the checked playbook of a TOML text."""
     try:
-        return Playbook.model_validate(tomllib.loads(text))
+        playbook = Playbook.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{name}: не TOML / not TOML: {error}") from error
     except ValidationError as error:
-        lines = [f"  {'.'.join(str(step) for step in e['loc'])}: {e['msg']}" for e in error.errors()]
-        raise ConfigError(f"{name}: ошибок / mistakes: {len(lines)}\n" + "\n".join(lines)) from None
+        raise _mistakes(name, [(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors()]) from None
+    found = [
+        (f"{kind}.{path}", text)
+        for kind, process in (("lead", playbook.lead), ("deal", playbook.deal))
+        for path, text in process.mistakes()
+    ]
+    if found:
+        raise _mistakes(name, found)
+    return playbook
+
+
+def _mistakes(name: str, found: list[tuple[str, str]]) -> ConfigError:
+    lines = [f"  {path}: {text}" for path, text in found]
+    return ConfigError(f"{name}: ошибок / mistakes: {len(lines)}\n" + "\n".join(lines))

@@ -125,12 +125,13 @@ def set_responsible(item: ItemRef, user_id: int, *, expected: int, label: str = 
     """Makes `user_id` responsible, unless somebody changed the responsible since we saw `expected`.
 
     One batch compares and sets: the list finds the item only while `expected` stands, and the update takes its id from
-    there. So a person's choice made between our read and our write is never overwritten.
+    there. So a person's choice made between our read and our write is never overwritten. It finds the item in our own
+    hands too: after an unknown outcome the first write may have arrived, and that was no person.
     """
     check = f"{label}_unchanged"
     listed = {
         "entityTypeId": item.entity_type_id,
-        "filter": {"id": item.id, "assignedById": expected},
+        "filter": {"id": item.id, "@assignedById": sorted({expected, user_id})},
         "select": ["id"],
     }
     return [

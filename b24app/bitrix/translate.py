@@ -202,13 +202,13 @@ def calendar_of(value: Any, playbook: WorkCalendar) -> WorkCalendar:
 
 
 def _hour(value: Any) -> time | None:
-    """`9`, `9.30` or `9:30` [verify: the docs show whole hours only]; 24 and 0 at the end mean midnight."""
-    text = str(value or "").replace(":", ".")
+    """`9`, `9.30` or `9:30` [verify: the docs show whole hours only]; 24 and 0 mean midnight."""
+    text = "" if value is None else str(value).replace(":", ".")
     hours, _, minutes = text.partition(".")
     if not hours.isdigit() or int(hours) > 24:
         return None
     if int(hours) == 24:
-        return time(23, 59, 59)
+        return time(0)
     minute = int(minutes.ljust(2, "0")[:2]) if minutes.isdigit() else 0
     return time(int(hours), minute if minute < 60 else 0)
 

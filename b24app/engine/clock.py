@@ -112,13 +112,12 @@ class Clock:
             ),
         )
         set_already = sa.exists().where(timers.c.member_id == portals.c.member_id, timers.c.code == RECONCILE)
+        late = sa.select(portals.c.member_id).where(portals.c.status == "active", ~waiting, ~set_already)
         with self.database.read() as connection:
-            found = connection.execute(
-                sa.select(portals.c.member_id).where(portals.c.status == "active", ~waiting, ~set_already)
-            )
-            late = [member_id for (member_id,) in found]
-        if late:
-            with self.database.write() as connection:
-                for member_id in late:
-                    memory = Memory(self.database, connection, member_id, now)
-                    memory.set_timer(RECONCILE, code=RECONCILE, entity="reconcile", due_at=now)
+            if connection.execute(late).first() is None:
+                return
+        with self.database.write() as connection:
+            self.database.serialise(connection, "reconcile")  # asked again: another clock may have been faster
+            for member_id in connection.execute(late).scalars().all():
+                memory = Memory(self.database, connection, member_id, now)
+                memory.set_timer(RECONCILE, code=RECONCILE, entity="reconcile", due_at=now)

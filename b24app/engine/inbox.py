@@ -147,7 +147,7 @@ class Inbox:
             connection.execute(
                 sa.update(schema.portals).where(schema.portals.c.member_id == row["member_id"]).values(served_at=now)
             )
-            if row["kind"] == "event":
+            if row["kind"] == "event" and row["decision"] is None:  # once decided, it will not look at the portal again
                 self._merge_repeats(connection, row)
         return Delivery(
             id=row["id"],
@@ -289,25 +289,36 @@ class Inbox:
         return len(gone)
 
     def again(self, delivery_id: int, member_id: str) -> bool:
-        """A person's «ещё раз» for a failed delivery: it waits again from where it stopped. False: no such one."""
-        return self._revive(
-            delivery_id, member_id, state="waiting", due_at=_now(), crashes=0, failure=None, finished_at=None
-        )
+        """A person's «ещё раз» for a failed delivery: it waits again from where it stopped. False: no such one.
+
+        What the portal refused, and what needed that, is sent again: the person says that he mended the cause.
+        """
+        revived = {"state": "waiting", "due_at": _now(), "crashes": 0, "failure": None}
+        table = schema.commands
+        with self.database.write() as connection:
+            if not self._revive(connection, delivery_id, member_id, finished_at=None, **revived):
+                return False
+            connection.execute(
+                sa.update(table)
+                .where(table.c.delivery_id == delivery_id, table.c.state.in_(("failed", "skipped")))
+                .values(state="written", reason=None, finished_at=None)
+            )
+            return True
 
     def give_up(self, delivery_id: int, member_id: str) -> bool:
         """A person's «оставить»: the failed delivery is off the list of what needs somebody. False: no such one."""
-        return self._revive(delivery_id, member_id, state="done", reason="оставлено человеком / given up by a person")
-
-    def _revive(self, delivery_id: int, member_id: str, **values: Any) -> bool:
+        reason = "оставлено человеком / given up by a person"
         with self.database.write() as connection:
-            changed = connection.execute(
-                sa.update(deliveries)
-                .where(
-                    deliveries.c.id == delivery_id, deliveries.c.member_id == member_id, deliveries.c.state == "failed"
-                )
-                .values(**values)
-            )
-            return changed.rowcount == 1
+            return self._revive(connection, delivery_id, member_id, state="done", reason=reason)
+
+    @staticmethod
+    def _revive(connection: sa.Connection, delivery_id: int, member_id: str, **values: Any) -> bool:
+        changed = connection.execute(
+            sa.update(deliveries)
+            .where(deliveries.c.id == delivery_id, deliveries.c.member_id == member_id, deliveries.c.state == "failed")
+            .values(**values)
+        )
+        return changed.rowcount == 1
 
     def sweep_out(self) -> int:
         """Deletes deliveries that ended long ago; returns how many."""

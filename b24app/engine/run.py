@@ -531,7 +531,7 @@ def _outcome(entry: Entry, answer: Answer | B24AppError | None) -> tuple[dict[st
             return {"state": "sent"}, answer
         case Temporary():
             return {"state": "written"}, answer
-        case AccessDenied() if isinstance(entry.command.again, Answered):
+        case AccessDenied(code=code) if isinstance(entry.command.again, Answered) and code.upper() == "ACCESS_DENIED":
             return {"state": "done", "reason": "ответа уже никто не ждёт / nobody waits any more"}, None
         case Permanent():
             return {"state": "failed", "reason": answer.reason}, None

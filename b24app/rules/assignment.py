@@ -7,7 +7,7 @@ leads. Every candidate gets a verdict with the reason, because the manager reads
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -17,7 +17,8 @@ from b24app.rules.working_time import WorkCalendar
 Text = Mapping[str, str]
 Order = Literal["in_turn", "least_loaded"]
 WhenNobody = Literal["head", "user", "wait"]
-LONG_AGO_DAYS = 7
+LONG_AGO_DAYS = 14
+"""Longer than the holidays at New Year (twelve days in 2026): after them the clocks are still in use."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Choice:
 
 
 def clock_in_use(candidates: Sequence[Candidate], now: datetime) -> bool:
-    """Tells whether these people use the working-day clock at all: somebody's is open, or was within a week.
+    """Tells whether these people use the working-day clock at all: somebody's is open, or was within two weeks.
 
     Portals where nobody clocks in answer CLOSED for everybody, and then the office hours decide.
     """
@@ -167,6 +168,7 @@ def choose(
             if policy.order == "in_turn"
             else {"ru": "наименее загруженный из свободных", "en": "the least loaded of the free"}
         )
+        verdicts = tuple(_not_his_turn(v, policy) if v.free and v.user_id != chosen.user.id else v for v in verdicts)
         return Choice(chosen.user.id, chosen.user.name, how, verdicts)
     nobody = {"ru": "никто не свободен", "en": "nobody is free"}
     if not candidates:
@@ -179,6 +181,16 @@ def choose(
         return Choice(head.id, head.name, how, verdicts, fallback=True)
     how = {"ru": f"{nobody['ru']}: ждёт в очереди", "en": f"{nobody['en']}: waits in the queue"}
     return Choice(None, "", how, verdicts, fallback=True)
+
+
+def _not_his_turn(verdict: Verdict, policy: Policy) -> Verdict:
+    """A free one who was not chosen reads why not."""
+    later = (
+        {"ru": "его очередь позже", "en": "his turn is later"}
+        if policy.order == "in_turn"
+        else {"ru": "загружен не меньше", "en": "not less loaded"}
+    )
+    return replace(verdict, why={language: f"{verdict.why[language]}; {text}" for language, text in later.items()})
 
 
 def _rank(candidate: Candidate, order: Order) -> tuple[float, float, int]:

@@ -115,8 +115,8 @@ class Treatment:
 
     @property
     def marker(self) -> str:
-        """The short mark by which a task or comment of this treatment is known again on the portal."""
-        return "№" + hashlib.sha256(self.key.encode()).hexdigest()[:10]
+        """The short mark by which a task or comment is known again; the same reason decided anew has another one."""
+        return "№" + hashlib.sha256(f"{self.key}|{self.manager_id}".encode()).hexdigest()[:10]
 
 
 def plain(text: str) -> str:

@@ -20,7 +20,10 @@ HORIZON_DAYS = 400
 
 @dataclass(frozen=True)
 class WorkCalendar:
-    """Office hours. `weekend` holds weekdays (0 Monday); `days_off`, `work_days` are exceptions by date."""
+    """Office hours. `weekend` holds weekdays (0 Monday); `days_off`, `work_days` are exceptions by date.
+
+    `closes` not after `opens` means the next day: 10:00-02:00, or 9:00-00:00; 00:00-00:00 is the whole day.
+    """
 
     time_zone: str = "Europe/Moscow"
     opens: time = time(9)
@@ -43,24 +46,30 @@ class WorkCalendar:
             return True
         if day in self.days_off or (day.month, day.day) in self.yearly_off:
             return False
+        usual = day.weekday() not in self.weekend
         if self.country and not self.yearly_off:
-            return bool(_country(self.country).is_working_day(day))
-        return day.weekday() not in self.weekend
+            country = _country(self.country)
+            # moved days concern the country's own week; an office with another one keeps its weekend and the holidays
+            return (usual and day not in country) or (country.is_weekend(day) and country.is_working_day(day))
+        return usual
 
     def hours_of(self, day: date) -> tuple[datetime, datetime] | None:
         """Returns [opening, closing) of the day in UTC, or None on a day off."""
         if not self.is_working_day(day):
             return None
-        return tuple(datetime.combine(day, moment, self.zone).astimezone(UTC) for moment in (self.opens, self.closes))  # type: ignore[return-value]
+        last = day if self.closes > self.opens else day + timedelta(days=1)
+        begin, end = datetime.combine(day, self.opens, self.zone), datetime.combine(last, self.closes, self.zone)
+        return begin.astimezone(UTC), end.astimezone(UTC)
 
     def is_open(self, now: datetime) -> bool:
         """Tells whether the office works at this moment."""
-        hours = self.hours_of(now.astimezone(self.zone).date())
-        return hours is not None and hours[0] <= now < hours[1]
+        today = now.astimezone(self.zone).date()
+        spans = (self.hours_of(today - timedelta(days=1)), self.hours_of(today))
+        return any(hours is not None and hours[0] <= now < hours[1] for hours in spans)
 
     def spans(self, start: datetime) -> Iterator[tuple[datetime, datetime]]:
         """Yields the working spans from `start` on, the first one cut to it."""
-        first = start.astimezone(self.zone).date()
+        first = start.astimezone(self.zone).date() - timedelta(days=1)
         for offset in range(HORIZON_DAYS):
             hours = self.hours_of(first + timedelta(days=offset))
             if hours is not None and hours[1] > start:

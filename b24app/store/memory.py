@@ -125,14 +125,20 @@ class Memory:
             None if row is None else AssignmentRow(**{name: row[name] for name in AssignmentRow.__dataclass_fields__})
         )
 
-    def turns(self, queue: str) -> dict[int, Turn]:
-        """Returns everybody's turns in the queue; unwritten ones are decided but not on the portal yet."""
+    def turns(self, queue: str, *, read_at: datetime | None = None) -> dict[int, Turn]:
+        """Returns everybody's turns in the queue; unwritten ones are decided but not on the portal yet.
+
+        With `read_at`, not on the portal when we began to read it: what was written since then is not in its counts.
+        """
         table = schema.assignments
+        unwritten = table.c.written_at.is_(None)
+        if read_at is not None:
+            unwritten = sa.or_(unwritten, table.c.written_at >= read_at)
         rows = self.connection.execute(
             sa.select(
                 table.c.manager_id,
                 sa.func.max(table.c.decided_at),
-                sa.func.sum(sa.case((table.c.written_at.is_(None), 1), else_=0)),
+                sa.func.sum(sa.case((unwritten, 1), else_=0)),
             )
             .where(
                 table.c.member_id == self.member_id,
@@ -142,7 +148,7 @@ class Memory:
             )
             .group_by(table.c.manager_id)
         )
-        return {manager: Turn(_moment(last), int(unwritten)) for manager, last, unwritten in rows}
+        return {manager: Turn(_moment(last), int(count)) for manager, last, count in rows}
 
     def assign(
         self,

@@ -201,6 +201,71 @@ alarms = sa.Table(
     sa.Column("since", Moment, nullable=False),
 )
 
+items = sa.Table(
+    "items",
+    metadata,
+    sa.Column("member_id", sa.String(64), primary_key=True),
+    sa.Column("entity", sa.String(96), primary_key=True),
+    sa.Column("stage_id", sa.String(32), nullable=False, doc="where we last saw it, or put it"),
+    sa.Column("seen_at", Moment, nullable=False),
+)
+
+tasks = sa.Table(
+    "tasks",
+    metadata,
+    sa.Column("member_id", sa.String(64), primary_key=True),
+    sa.Column("task_id", sa.BigInteger, primary_key=True),
+    sa.Column("entity", sa.String(96), nullable=False),
+    sa.Column("rule", sa.String(40), nullable=False, doc="key of the playbook's task rule"),
+    sa.Column("stage", sa.String(40), nullable=False, doc="key of the stage that asked for it"),
+    sa.Column("round", sa.Integer, nullable=False, doc="1, and one more for every new round (a new offer)"),
+    sa.Column("state", sa.String(16), nullable=False, doc="open | closed | obsolete"),
+    sa.Column("made_at", Moment, nullable=False),
+    sa.Column("closed_at", Moment),
+    sa.Index("ix_tasks_member_id_entity", "member_id", "entity"),
+)
+
+confirmations = sa.Table(
+    "confirmations",
+    metadata,
+    sa.Column("id", Key, primary_key=True, autoincrement=True),
+    sa.Column("member_id", sa.String(64), nullable=False),
+    sa.Column("entity", sa.String(96), nullable=False),
+    sa.Column("kind", sa.String(40), nullable=False, doc="evidence that a person confirmed, or field:<key>"),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("user_id", sa.BigInteger, nullable=False),
+    sa.Column("confirmed_at", Moment, nullable=False),
+    sa.Index("ix_confirmations_member_id_entity", "member_id", "entity"),
+)
+
+moves = sa.Table(
+    "moves",
+    metadata,
+    sa.Column("id", Key, primary_key=True, autoincrement=True),
+    sa.Column("member_id", sa.String(64), nullable=False),
+    sa.Column("entity", sa.String(96), nullable=False),
+    sa.Column("from_stage", sa.String(40)),
+    sa.Column("to_stage", sa.String(40), nullable=False),
+    sa.Column("mover_id", sa.BigInteger, doc="who moved it there; 0 or None: not a person"),
+    sa.Column("action", sa.String(16), nullable=False, doc="pass | return | task | warn | ask"),
+    sa.Column("missing", sa.JSON, nullable=False, doc="what was missing, as people read it"),
+    sa.Column("judged_at", Moment, nullable=False),
+    sa.Column("told_at", Moment, doc="when it stood in the head's summary"),
+    sa.Index("ix_moves_member_id_entity", "member_id", "entity"),
+    sa.Index("ix_moves_member_id_told_at", "member_id", "told_at"),
+)
+
+applied = sa.Table(
+    "applied",
+    metadata,
+    sa.Column("member_id", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(160), primary_key=True, doc="what of the playbook, e.g. lead.stage:client"),
+    sa.Column("portal_id", sa.String(160), nullable=False, doc="what it is on the portal"),
+    sa.Column("made", sa.Boolean, nullable=False, doc="we made it; False: it was there and was taken over"),
+    sa.Column("before", sa.JSON(none_as_null=True), doc="what stood there before we changed it"),
+    sa.Column("applied_at", Moment, nullable=False),
+)
+
 Row = sa.RowMapping
 
 

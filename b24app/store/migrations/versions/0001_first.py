@@ -21,6 +21,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("member_id", "key", name=op.f("pk_alarms")),
     )
     op.create_table(
+        "applied",
+        sa.Column("member_id", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=160), nullable=False),
+        sa.Column("portal_id", sa.String(length=160), nullable=False),
+        sa.Column("made", sa.Boolean(), nullable=False),
+        sa.Column("before", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("applied_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("member_id", "name", name=op.f("pk_applied")),
+    )
+    op.create_table(
         "assignments",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("member_id", sa.String(length=64), nullable=False),
@@ -58,6 +68,18 @@ def upgrade() -> None:
     )
     op.create_index("ix_calls_member_id_ended_at", "calls", ["member_id", "ended_at"], unique=False)
     op.create_index("ix_calls_member_id_phone", "calls", ["member_id", "phone"], unique=False)
+    op.create_table(
+        "confirmations",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("member_id", sa.String(length=64), nullable=False),
+        sa.Column("entity", sa.String(length=96), nullable=False),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("user_id", sa.BigInteger(), nullable=False),
+        sa.Column("confirmed_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_confirmations")),
+    )
+    op.create_index("ix_confirmations_member_id_entity", "confirmations", ["member_id", "entity"], unique=False)
     op.create_table(
         "cursors",
         sa.Column("member_id", sa.String(length=64), nullable=False),
@@ -97,6 +119,30 @@ def upgrade() -> None:
     )
     op.create_index("ix_deliveries_state_due_at", "deliveries", ["state", "due_at"], unique=False)
     op.create_table(
+        "items",
+        sa.Column("member_id", sa.String(length=64), nullable=False),
+        sa.Column("entity", sa.String(length=96), nullable=False),
+        sa.Column("stage_id", sa.String(length=32), nullable=False),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("member_id", "entity", name=op.f("pk_items")),
+    )
+    op.create_table(
+        "moves",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("member_id", sa.String(length=64), nullable=False),
+        sa.Column("entity", sa.String(length=96), nullable=False),
+        sa.Column("from_stage", sa.String(length=40), nullable=True),
+        sa.Column("to_stage", sa.String(length=40), nullable=False),
+        sa.Column("mover_id", sa.BigInteger(), nullable=True),
+        sa.Column("action", sa.String(length=16), nullable=False),
+        sa.Column("missing", sa.JSON(), nullable=False),
+        sa.Column("judged_at", sa.BigInteger(), nullable=False),
+        sa.Column("told_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_moves")),
+    )
+    op.create_index("ix_moves_member_id_entity", "moves", ["member_id", "entity"], unique=False)
+    op.create_index("ix_moves_member_id_told_at", "moves", ["member_id", "told_at"], unique=False)
+    op.create_table(
         "portals",
         sa.Column("member_id", sa.String(length=64), nullable=False),
         sa.Column("client_id", sa.String(length=128), nullable=False),
@@ -119,6 +165,20 @@ def upgrade() -> None:
         sa.Column("taken_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("member_id", "name", name=op.f("pk_snapshots")),
     )
+    op.create_table(
+        "tasks",
+        sa.Column("member_id", sa.String(length=64), nullable=False),
+        sa.Column("task_id", sa.BigInteger(), nullable=False),
+        sa.Column("entity", sa.String(length=96), nullable=False),
+        sa.Column("rule", sa.String(length=40), nullable=False),
+        sa.Column("stage", sa.String(length=40), nullable=False),
+        sa.Column("round", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("made_at", sa.BigInteger(), nullable=False),
+        sa.Column("closed_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("member_id", "task_id", name=op.f("pk_tasks")),
+    )
+    op.create_index("ix_tasks_member_id_entity", "tasks", ["member_id", "entity"], unique=False)
     op.create_table(
         "timers",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
