@@ -131,7 +131,7 @@ class Memory:
         With `read_at`, not on the portal when we began to read it: what was written since then is not in its counts.
         """
         table = schema.assignments
-        unwritten = table.c.written_at.is_(None)
+        unwritten: sa.ColumnElement[bool] = table.c.written_at.is_(None)
         if read_at is not None:
             unwritten = sa.or_(unwritten, table.c.written_at >= read_at)
         rows = self.connection.execute(
