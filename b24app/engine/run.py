@@ -29,6 +29,7 @@ from b24app.bitrix import translate
 from b24app.bitrix.calls import Answer, Call
 from b24app.bitrix.commands import (
     KEY_LIFE,
+    Again,
     Answered,
     Check,
     Command,
@@ -116,8 +117,10 @@ class Runner:
 
     def _work(self, delivery: Delivery) -> str:
         portal = self.open_portal(delivery.member_id, delivery.priority <= 10)
-        work, call = self._resolve(delivery)
-        if delivery.failure is None and delivery.decision is None:
+        if delivery.failure is not None:
+            self._owe_answer(delivery, delivery.failure)
+        elif delivery.decision is None:
+            work, call = self._resolve(delivery)
             if work is None:
                 raise Permanent(f"неизвестный код {delivery.code} / unknown code")
             facts = work.read(portal, call)
@@ -127,8 +130,6 @@ class Runner:
             if nothing is not None and not (isinstance(call, RobotCall) and call.waits):
                 self._ring_next(delivery)
                 return f"nothing: {nothing.reason}"
-        elif delivery.failure is not None:
-            self._owe_answer(delivery, delivery.failure)
         self._carry_out(delivery, portal)
         crashpoint("before_finish")
         return self._finish(delivery)
@@ -140,7 +141,10 @@ class Runner:
                 item = translate.document_item(payload.get("document_id"))
                 if item is None:
                     raise Permanent(f"не элемент CRM / not a CRM item: {payload.get('document_id')}")
-                return self.catalogue.robot(delivery.code), RobotCall(
+                robot = self.catalogue.robot(delivery.code)
+                if robot is not None and item.entity_type_id not in robot.entity_type_ids:
+                    raise Permanent(f"робот не для этого типа элементов / not for items of this type: {item}")
+                return robot, RobotCall(
                     member_id=delivery.member_id,
                     code=delivery.code,
                     item=item,
@@ -213,6 +217,10 @@ class Runner:
             if unknown:
                 self._resolve_unknown(delivery, portal, unknown)
                 continue
+            stale = _stale_checks(waiting, entries)
+            if stale:
+                self.journal.settle(delivery, {entry.id: {"state": "written"} for entry in stale})
+                continue
             skipped = {entry.id: reason for entry in waiting if (reason := _not_needed(entry, entries))}
             if skipped:
                 self.journal.settle(delivery, {id: {"state": "skipped", "reason": why} for id, why in skipped.items()})
@@ -239,7 +247,7 @@ class Runner:
             answers = portal.rest.batch(calls, halt=True)
         except OutcomeUnknown:
             raise
-        except (Temporary, PortalClosed):
+        except (Temporary, Permanent):
             self.journal.settle(delivery, {entry.id: {"state": "written"} for entry in group})
             raise
         crashpoint("after_send")
@@ -316,20 +324,30 @@ class Runner:
             self._look_up(delivery, portal, to_look_up)
 
     def _look_up(self, delivery: Delivery, portal: Portal, unknown: Sequence[Entry]) -> None:
-        """Asks the portal which of these were done; the others wait to be sent again."""
-        ways = {}
+        """Asks the portal which of these were done; the others wait to be sent again.
+
+        What hangs on an item that is itself unknown is asked about in the next round, once that one is known.
+        """
+        entries = self.journal.entries(delivery.id)
+        ways: dict[str, Again] = {}
+        changes: dict[int, dict[str, Any]] = {}
         for entry in unknown:
             again = entry.command.again
-            ways[entry.label] = again.look_up if isinstance(again, Keyed) else again
-        entries = self.journal.entries(delivery.id)
+            way = again.look_up if isinstance(again, Keyed) else again
+            makers = {entries[label].state for label in _refs(way.read.params if isinstance(way, LookUp) else None)}
+            if makers <= {"done"}:
+                ways[entry.label] = way
+            elif "sent" not in makers:
+                changes[entry.id] = {"state": "written", "first_sent_at": None}  # its item was never made
         reads = {
             label: replace(way.read, params=_fill(way.read.params, entries, set(), portal.rest_v3))
             for label, way in ways.items()
             if isinstance(way, LookUp)
         }
-        answers = portal.rest.gather(reads)
-        changes: dict[int, dict[str, Any]] = {}
+        answers = portal.rest.gather(reads) if reads else {}
         for entry in unknown:
+            if entry.label not in ways:
+                continue
             way, answer = ways[entry.label], answers.get(entry.label)
             if isinstance(answer, NotFound):
                 changes[entry.id] = {"state": "written"}
@@ -361,7 +379,7 @@ class Runner:
             else:
                 self.inbox.finish(connection, delivery, "done", "; ".join(entry.reason for entry in overtaken))
             memory = Memory(self.database, connection, delivery.member_id, delivery_id=delivery.id)
-            if overtaken and delivery.kind != "robot":
+            if overtaken:
                 self._look_again(connection, memory, delivery)
         for id in memory.new_deliveries:
             self.ring(id)
@@ -370,11 +388,14 @@ class Runner:
 
     @staticmethod
     def _look_again(connection: sa.Connection, memory: Memory, delivery: Delivery) -> None:
-        """A person was faster: the reason is open again, and a new delivery decides with what stands there now."""
+        """A person was faster: the reason is open again, and a new delivery decides with what stands there now.
+
+        A robot was answered already, and its stage goes on: there only the turn is given back.
+        """
         table = schema.assignments
         connection.execute(sa.delete(table).where(table.c.delivery_id == delivery.id))
         looks = int(delivery.payload.get("looks") or 0) + 1
-        if looks <= 3:
+        if looks <= 3 and delivery.kind != "robot":
             memory.deliver(
                 kind=delivery.kind,
                 code=delivery.code,
@@ -424,7 +445,7 @@ class Runner:
 
     def _fail(self, delivery: Delivery, reason: str) -> str:
         """Ends the delivery for good; where a robot waits for our answer, it gets the reason first."""
-        owes = delivery.kind == "robot" and delivery.failure is None and delivery.payload.get("use_subscription") != "N"
+        owes = _waits(delivery) and delivery.failure is None
         try:
             with self.database.write() as connection:
                 if owes:
@@ -450,12 +471,34 @@ class Runner:
             if entry.state in OPEN and entry.label not in ("answer", "answer_failure")
         }
         self.journal.settle(delivery, given_up)
-        if delivery.kind == "robot" and not {"answer", "answer_failure"}.intersection(entries):
+        if _waits(delivery) and not {"answer", "answer_failure"}.intersection(entries):
             token = str(delivery.payload.get("event_token", ""))
             with self.database.write() as connection:
                 command = answer_robot(token, {}, f"Не выполнено: {reason}", label="answer_failure")
                 self.journal.write(connection, delivery.id, [command])
                 self.inbox.write_back(connection, delivery, lease_until=datetime.now(UTC) + self.inbox.lease)
+
+
+def _waits(delivery: Delivery) -> bool:
+    """Tells whether a stage waits for our answer."""
+    return delivery.kind == "robot" and delivery.payload.get("use_subscription") != "N"
+
+
+def _stale_checks(waiting: Sequence[Entry], entries: Mapping[str, Entry]) -> list[Entry]:
+    """Checks that held in an earlier round, while what they allow was not done yet: a person may have acted since."""
+    needed = {label for entry in waiting for label in entry.command.needs}
+    return [
+        entry
+        for label, entry in entries.items()
+        if label in needed and entry.state == "done" and isinstance(entry.command.again, Check)
+    ]
+
+
+def _refs(value: Any) -> set[str]:
+    """Returns the labels whose ids these parameters stand for."""
+    if isinstance(value, Mapping):
+        return {value["$ref"]} if "$ref" in value else set().union(*(_refs(inner) for inner in value.values()))
+    return set().union(*(_refs(inner) for inner in value)) if isinstance(value, list | tuple) else set()
 
 
 def _effective(command: Command, rest_v3: bool) -> Command:
