@@ -116,7 +116,6 @@ def test_a_body_that_is_not_as_long_as_it_says_gets_400(
 ) -> None:
     cut = {"wsgi.input": io.BytesIO(event(**LEAD_42).encode()), "CONTENT_LENGTH": length}
     assert client.post("/event", environ_overrides=cut).status_code == 400
-    assert kept() == []
 
 
 def test_an_unknown_event_is_counted_and_not_kept(client: FlaskClient, portal: str, kept: Kept) -> None:
