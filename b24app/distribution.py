@@ -15,14 +15,14 @@ from pydantic import TypeAdapter
 
 from b24app.bitrix import commands as write
 from b24app.bitrix import reads
-from b24app.bitrix.commands import Command, Made
+from b24app.bitrix.commands import Command, Made, ref
 from b24app.bitrix.portal import Found, Portal
 from b24app.bitrix.translate import phone_text
 from b24app.engine.declare import Nothing
-from b24app.entities import ENTITY_NAMES, LEAD, Clock, Department, Interval, Item, ItemRef, User
+from b24app.entities import CONTACT, DEAL, ENTITY_NAMES, LEAD, Clock, Department, Interval, Item, ItemRef, User
 from b24app.errors import NotFound
 from b24app.playbook import Playbook
-from b24app.rules.assignment import Candidate, Choice, Policy, choose, judge
+from b24app.rules.assignment import Candidate, Choice, Policy, choose, clock_in_use, judge
 from b24app.rules.intake import (
     CAUSES,
     Card,
@@ -91,13 +91,15 @@ class Situation:
     card_base: str
     app_link: str
     simple_mode: bool
+    guest: User | None = None  # somebody outside the team whose client called
     turns: Mapping[int, Any] = field(default_factory=dict)
     talking: frozenset[int] = frozenset()
 
     def recalled(self, memory: Memory) -> Situation:
         """Returns the situation with what our own database knows right now."""
         since = memory.now - self.playbook.intake.call_lost_after
-        return replace(self, turns=memory.turns(self.team.queue), talking=frozenset(memory.talking(since=since)))
+        turns = memory.turns(self.team.queue, read_at=self.now)
+        return replace(self, turns=turns, talking=frozenset(memory.talking(since=since)))
 
     def candidates(self) -> tuple[Candidate, ...]:
         """Returns the team as the rule weighs it."""
@@ -125,17 +127,26 @@ class Situation:
         )
 
     def is_free(self, user_id: int) -> bool:
-        """Tells whether a person of the team is free; of others we do not know."""
-        clocked = any(c.clock is not Clock.UNUSED for c in self.candidates())
-        for candidate in self.candidates():
+        """Tells whether a person of the team, or the guest, is free; of others we do not know."""
+        candidates = self.candidates()
+        if self.guest is not None:
+            candidates = (*candidates, self.candidate(self.guest))
+        clocked = clock_in_use(candidates, self.now)
+        for candidate in candidates:
             if candidate.user.id == user_id:
                 return judge(candidate, self.now, self.policy, self.team.hours, clocked=clocked).free
         return False
 
     def name_of(self, user_id: int) -> str:
         """Returns a person's name, as far as we know it."""
-        people = (*self.users_now.values(), *self.team.users, self.team.head, self.team.fallback)
+        people = (*self.users_now.values(), *self.team.users, self.team.head, self.team.fallback, self.guest)
         return next((user.name for user in people if user is not None and user.id == user_id), f"сотрудник {user_id}")
+
+    @property
+    def told_id(self) -> int:
+        """Whom we tell what has no manager: the head, the person on duty, or who installed us. Never nobody."""
+        named = (self.team.head, self.team.fallback)
+        return next((user.id for user in named if user is not None and user.active), self.owner_id)
 
     def link(self, item: ItemRef) -> str:
         """Returns the address of the item's card."""
@@ -169,19 +180,34 @@ def read_team(portal: Portal, pool: Pool) -> Team:
         asked["named"] = reads.users(named)
     found = portal.read(asked, optional=frozenset({"hours", "sources"}))
     departments: list[Department] = found.maybe("departments", [])
+    while len(departments) and len(departments) % reads.PAGE == 0:
+        page = portal.read({"departments": reads.departments(len(departments))})["departments"]
+        if not page:
+            break
+        departments = [*departments, *page]
     named_users = {user.id: user for user in found.maybe("named", [])}
     fallback = named_users.get(fallback_id) if fallback_id else None
     top = _department(departments, pool.department)
     users: Sequence[User] = [named_users[id] for id in pool.users if id in named_users]
-    head: User | None = None
-    if not pool.users and top is not None:
-        ids = _with_children(departments, top.id) if pool.sub_departments else [top.id]
-        more: dict[str, reads.Read[Any]] = {"users": reads.department_users(ids)}
-        if top.head_id:
-            more["head"] = reads.users([top.head_id])
-        second = portal.read(more)
-        head = next(iter(second.maybe("head", [])), None)
-        users = [user for user in second["users"] if head is None or user.id != head.id]
+    if pool.users and pool.department is None:
+        own = next((user.department_ids[0] for user in users if user.department_ids), None)
+        top = next((d for d in departments if d.id == own), None)
+    ids = [] if pool.users or top is None else [top.id]
+    if ids and pool.sub_departments:
+        ids = _with_children(departments, ids[0])
+    more: dict[str, reads.Read[Any]] = {"users": reads.department_users(ids)} if ids else {}
+    if top is not None and top.head_id:
+        more["head"] = reads.users([top.head_id])
+    second = portal.read(more) if more else Found({})
+    head: User | None = next(iter(second.maybe("head", [])), None)
+    if ids:
+        everybody: list[User] = second["users"]
+        while len(everybody) and len(everybody) % reads.PAGE == 0:
+            page = portal.read({"users": reads.department_users(ids, len(everybody))})["users"]
+            if not page:
+                break
+            everybody = [*everybody, *page]
+        users = [user for user in everybody if head is None or user.id != head.id]
     team = Team(
         queue=pool.queue,
         users=tuple(users),
@@ -256,6 +282,22 @@ def situation(portal: Portal, team: Team, policy: Policy, found: Found, now: dat
     )
 
 
+def with_guest(portal: Portal, known: Situation, user_id: int) -> Situation:
+    """Returns the situation with somebody outside the team weighed as well; one request, none for the team's own."""
+    if not user_id or any(user.id == user_id for user in known.team.users):
+        return known
+    alone = replace(known.team, users=(User(user_id, ""),))
+    asked = availability(portal, alone, known.policy, known.now)
+    one = situation(portal, alone, known.policy, portal.read(asked, optional=optional_reads(alone)), known.now)
+    return replace(
+        known,
+        guest=one.users_now.get(user_id),
+        clocks={**known.clocks, **one.clocks},
+        intervals={**known.intervals, **one.intervals},
+        loads={**known.loads, **one.loads},
+    )
+
+
 def item_or_none(found: Found, label: str) -> Item | None:
     """Returns the item, or None where it is gone or was never there."""
     try:
@@ -314,7 +356,8 @@ def distribute(
     choice = situation.choose()
     card = card_of(title, choice, situation.now)
     if choice.user_id is None:
-        return _waiting(situation, item.ref, cause, card, key=key, phone=phone, call_id=call_id)
+        waiting = _waiting(situation, item, cause, card, key=key, phone=phone, call_id=call_id)
+        return replace(waiting, expected_id=item.assigned_by_id)
     treatment = _with_task(situation, item, cause, card, choice.user_id, key=key, phone=phone, call_id=call_id)
     return replace(treatment, expected_id=item.assigned_by_id, took_turn=not choice.fallback)
 
@@ -375,7 +418,7 @@ def known_client(
     choice = situation.choose()
     card = card_of(title, choice, situation.now)
     if choice.user_id is None:
-        return _waiting(situation, item.ref, "missed", card, key=key, phone=phone, call_id=call_id)
+        return _waiting(situation, item, "missed", card, key=key, phone=phone, call_id=call_id)
     treatment = _with_task(situation, item, "missed", card, choice.user_id, key=key, phone=phone, call_id=call_id)
     text = (
         f"Ваш клиент звонил, вы не свободны: {readable}, "
@@ -429,15 +472,13 @@ def imported(situation: Situation, item: Item, *, key: str, question_key: str | 
     """Returns the treatment of one lead of an import: it waits in the queue; with `question_key` the head is asked."""
     rule = {"ru": "импорт: спросили руководителя", "en": "an import: the head was asked"}
     card = Card(_title("imported", "", situation), None, rule, (), situation.now)
-    asked = situation.team.head or situation.team.fallback
-    head_id = asked.id if asked is not None else situation.owner_id
     texts, intake = situation.playbook.texts, situation.playbook.intake
     who = situation.name_of(item.created_by_id)
     link = f"{situation.card_base}{situation.app_link}"
     question = TaskSpec(
         title=texts.import_task.format(count=count, who=who),
         description=texts.import_task_body.format(count=count, who=who, link=link),
-        responsible_id=head_id,
+        responsible_id=situation.told_id,
         deadline=situation.team.hours.add_working(situation.now, timedelta(minutes=intake.written_deadline_minutes)),
     )
     return Treatment(
@@ -505,7 +546,7 @@ def _task(
     contact: str = "",
 ) -> TaskSpec:
     texts, intake = situation.playbook.texts, situation.playbook.intake
-    readable = phone_text(phone, intake.country)
+    readable = phone_text(phone, intake.country) or "(номер скрыт)"
     written = cause == "written"
     minutes = intake.written_deadline_minutes if written else intake.call_deadline_minutes
     words = {"title": plain(title), "link": link or "прикреплена к задаче", "reason": card.rule["ru"]}
@@ -520,20 +561,20 @@ def _task(
 
 
 def _waiting(
-    situation: Situation, item: ItemRef, cause: Cause, card: Card, *, key: str, phone: str, call_id: str | None
+    situation: Situation, item: Item, cause: Cause, card: Card, *, key: str, phone: str, call_id: str | None
 ) -> Treatment:
-    """Nobody is free and the policy is to wait: the item stands in a queue that everybody sees; the head knows."""
+    """Nobody is free and the policy is to wait: the item stands in a queue that everybody sees; somebody is told."""
     opening = _opening(situation)
     at = opening.astimezone(situation.team.hours.zone)
-    head = situation.team.head
-    text = f"Никто не свободен, лид ждёт до {at:%d.%m %H:%M}: [URL={situation.link(item)}]{item}[/URL]"
+    link = f"[URL={situation.link(item.ref)}]{plain(item.title) or item.ref}[/URL]"
+    text = f"Никто не свободен, лид ждёт до {at:%d.%m %H:%M}: {link}"
     return Treatment(
         key=key,
         cause=cause,
-        item=item,
+        item=item.ref,
         card=card,
         manager_id=None,
-        notices=(Notice(head.id, text, key),) if head else (),
+        notices=(Notice(situation.told_id, text, key),),
         queue=situation.team.queue,
         wait_until=opening,
         phone=phone or None,
@@ -557,7 +598,7 @@ def _title(cause: Cause, phone: str, situation: Situation) -> Text:
 
 def remember(memory: Memory, treatment: Treatment) -> None:
     """Keeps the decision: the reason is taken, the turn is counted, the queue's timer is set."""
-    entity = str(treatment.item) if treatment.item else f"call:{treatment.call_id}"
+    entity = str(treatment.item) if treatment.item else f"call:{treatment.call_id}"[:96]
     memory.assign(
         key=treatment.key,
         entity=entity,
@@ -580,7 +621,13 @@ def remember(memory: Memory, treatment: Treatment) -> None:
             card=card_json(treatment.card),
         )
     if treatment.wait_until is not None and treatment.item is not None:
-        memory.set_timer(f"queue:{treatment.key}", code="queue", entity=entity, due_at=treatment.wait_until)
+        memory.set_timer(
+            f"queue:{treatment.key}",
+            code="queue",
+            entity=entity,
+            due_at=treatment.wait_until,
+            payload={"responsible": treatment.expected_id},
+        )
 
 
 def card_json(card: Card) -> dict[str, Any]:
@@ -606,15 +653,21 @@ def act(treatment: Treatment) -> list[Command]:
     needs: tuple[str, ...] = ()
     if treatment.new_item is not None:
         target = Made("item", treatment.new_item_type)
-        planned.append(
-            write.add_item(treatment.new_item_type, treatment.new_item, origin=treatment.key, label=target.label)
-        )
+        fields = dict(treatment.new_item)
+        if treatment.new_item_type == DEAL:  # a deal has no numbers of its own: they are its client's
+            client = {name: fields[name] for name in ("fm", "assignedById", "sourceId")}
+            planned.append(
+                write.add_item(CONTACT, {"name": fields["title"], **client}, origin=treatment.key, label="client")
+            )
+            fields = {**{name: value for name, value in fields.items() if name != "fm"}, "contactId": ref("client")}
+        made = write.add_item(treatment.new_item_type, fields, origin=treatment.key, label=target.label)
+        planned.append(replace(made, needs=("client",) if treatment.new_item_type == DEAL else ()))
     elif treatment.item is not None and treatment.manager_id is not None and _changes_responsible(treatment):
         planned += write.set_responsible(treatment.item, treatment.manager_id, expected=treatment.expected_id or 0)
         needs = ("responsible",)
     if treatment.observers is not None and treatment.item is not None:
-        fields = {"observers": list(treatment.observers)}
-        planned.append(write.set_fields(treatment.item, fields, label="observers"))
+        observers = {"observers": list(treatment.observers)}
+        planned.append(write.set_fields(treatment.item, observers, label="observers"))
     if treatment.show_card and target is not None:
         planned.append(write.comment(target, treatment.card.bbcode(), marker=marker, needs=needs))
     for number, notice in enumerate(treatment.notices):

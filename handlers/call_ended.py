@@ -16,7 +16,7 @@ from b24app.bitrix import reads
 from b24app.bitrix.portal import Found, Portal
 from b24app.bitrix.translate import moment, number, phone_key
 from b24app.engine.declare import URGENT, EventCall, Handler, Nothing
-from b24app.entities import COMPANY, CONTACT, DEAL, LEAD, Item, PhoneCall
+from b24app.entities import COMPANY, CONTACT, DEAL, LEAD, Item, ItemRef, PhoneCall
 from b24app.errors import Temporary
 from b24app.rules.intake import Treatment, made_by
 from b24app.store.memory import AssignmentRow, KnownCall, Memory
@@ -38,6 +38,8 @@ class Ended:
     lead_may_come: bool = False
     done: AssignmentRow | None = None
     earlier: AssignmentRow | None = None
+    looks: int = 0
+    gone: bool = False  # the call has a record, and somebody deleted it
 
     @property
     def fresh(self) -> bool:
@@ -93,14 +95,22 @@ def read(portal: Portal, call: EventCall) -> Ended | Nothing:
         **desk.availability(portal, team, policy, now),
     }
     found = portal.read(asked, optional=desk.optional_reads(team))
-    item = _item_of_call(portal, found, ended)
-    return Ended(
+    ref, item = _item_of_call(portal, found, ended)
+    if portal.simple_mode and item is not None and item.ref.entity_type_id in (CONTACT, COMPANY):
+        item = _deal_of_call(portal, item, began_at) or item
+    situation = desk.situation(portal, team, policy, found, now)
+    facts = Ended(
         ended,
         began_at,
         item=item,
-        situation=desk.situation(portal, team, policy, found, now),
+        situation=situation,
         lead_may_come=now - call.received_at < LEAD_MAY_COME,
+        looks=call.looks,
+        gone=ref is not None and item is None,
     )
+    if item is not None and ended.missed and not facts.fresh:
+        return replace(facts, situation=desk.with_guest(portal, situation, item.assigned_by_id))
+    return facts
 
 
 def _began(ended: PhoneCall, known: KnownCall | None, call: EventCall) -> datetime:
@@ -108,25 +118,32 @@ def _began(ended: PhoneCall, known: KnownCall | None, call: EventCall) -> dateti
     return min((m for m in moments if m is not None), default=call.received_at)
 
 
-def _item_of_call(portal: Portal, found: Found, ended: PhoneCall) -> Item | None:
-    """Returns the record of the call: by statistics, else by the activity, else by the number."""
+def _deal_of_call(portal: Portal, client: Item, began_at: datetime) -> Item | None:
+    """Returns the deal that this very call made for the client (simple mode), or None."""
+    kind, id = client.ref.entity_type_id, client.ref.id
+    deals: list[Item] = portal.read({"deals": reads.open_deals(kind, id)}).maybe("deals", [])
+    return next((deal for deal in deals if made_by(deal, began_at)), None)
+
+
+def _item_of_call(portal: Portal, found: Found, ended: PhoneCall) -> tuple[ItemRef | None, Item | None]:
+    """Returns the record that the call names and what stands there: by statistics, activity, else by the number."""
     statistics: list[PhoneCall] = found.maybe("statistics", [])
     ref = next((row.item for row in statistics if row.item is not None), None)
     if ref is not None and ref.entity_type_id in TYPES.values():
         name = next(name for name, kind in TYPES.items() if kind == ref.entity_type_id)
         item: Item | None = found.maybe(name, None)
         if item is not None and item.ref == ref:
-            return item
+            return ref, item
     if ref is None and ended.activity_id is not None:
         ref = portal.read({"owner": reads.activity_owner(ended.activity_id)}).maybe("owner", None)
     if ref is not None:
-        return desk.item_or_none(portal.read({"item": reads.item(ref.entity_type_id, ref.id)}), "item")
+        return ref, desk.item_or_none(portal.read({"item": reads.item(ref.entity_type_id, ref.id)}), "item")
     hits = {kind: found.maybe(f"phone_{name}", ()) for name, kind in TYPES.items()}
     if not any(hits.values()):
-        return None
+        return None, None
     by_type = portal.read({str(kind): reads.items(kind, sorted(ids)[-20:]) for kind, ids in hits.items() if ids})
     candidates = [item for kind in TYPES.values() for item in by_type.maybe(str(kind), []) if item.open]
-    return candidates[0] if candidates else None
+    return None, next(iter(candidates), None)
 
 
 def recall(memory: Memory, facts: Ended) -> Ended:
@@ -134,7 +151,10 @@ def recall(memory: Memory, facts: Ended) -> Ended:
     memory.keep_call(facts.call, ended=True)
     memory.drop_timer(f"call_lost:{facts.call.call_id}"[:160])
     recent = memory.now - desk.SAME_ENQUIRY
-    earlier = memory.assignment_of(str(facts.item.ref), since=recent) if facts.item else None
+    if facts.item is not None:
+        earlier = memory.assignment_of(str(facts.item.ref), since=recent)
+    else:
+        earlier = memory.assignment_by_phone(facts.call.phone, since=recent) if facts.call.phone else None
     return replace(
         facts,
         situation=facts.situation.recalled(memory) if facts.situation else None,
@@ -156,17 +176,39 @@ def decide(facts: Ended) -> Treatment | Nothing:
     if facts.done is not None and facts.done.manager_id is not None:
         return Nothing(f"уже распределён: {facts.done.key} / already assigned")
     if item is None:
-        if not call.phone:
-            return Nothing("номер скрыт, лида нет / no number, no lead")
-        if facts.lead_may_come:
-            raise _not_yet(facts.situation)
+        if (nothing := _makes_none(facts, facts.situation)) is not None:
+            return nothing
         key = f"call:{call.call_id}"
         return desk.new_item(facts.situation, "missed", key=key, phone=call.phone, call_id=call.call_id)
     if facts.fresh:
-        return desk.distribute(facts.situation, item, "missed", key=facts.key, phone=call.phone, call_id=call.call_id)
+        return desk.distribute(
+            facts.situation,
+            item,
+            "missed",
+            key=facts.key,
+            looks=facts.looks,
+            phone=call.phone,
+            call_id=call.call_id,
+        )
+    # An answered call left no task behind: being missed after it is a new reason.
+    earlier = facts.earlier if facts.earlier is not None and facts.earlier.cause != "answered" else None
     return desk.known_client(
-        facts.situation, item, key=facts.key, phone=call.phone, call_id=call.call_id, earlier=facts.earlier
+        facts.situation, item, key=facts.key, phone=call.phone, call_id=call.call_id, earlier=earlier
     )
+
+
+def _makes_none(facts: Ended, situation: desk.Situation) -> Nothing | None:
+    """Says why we make no lead for this call: none is needed, or it may still come (Temporary)."""
+    if facts.gone:
+        return Nothing("запись звонка удалена человеком / the call's record was deleted by a person")
+    if not facts.call.phone:
+        return Nothing("номер скрыт, лида нет / no number, no lead")
+    earlier = facts.earlier
+    if earlier is not None and earlier.entity.startswith("call:") and earlier.call_id != facts.call.call_id:
+        return Nothing(f"лид этого номера уже создаётся: {earlier.key} / a lead of this number is being made")
+    if facts.lead_may_come:
+        raise _not_yet(situation)
+    return None
 
 
 def _answered(facts: Ended, situation: desk.Situation) -> Treatment | Nothing:
@@ -175,15 +217,13 @@ def _answered(facts: Ended, situation: desk.Situation) -> Treatment | Nothing:
         return Nothing("кто ответил, неизвестно / nobody knows who answered")
     rule = {"ru": "ответил на звонок", "en": "answered the call"}
     if item is None:
-        if not call.phone:
-            return Nothing("номер скрыт, лида нет / no number, no lead")
-        if facts.lead_may_come:
-            raise _not_yet(situation)
+        if (nothing := _makes_none(facts, situation)) is not None:
+            return nothing
         key = f"call:{call.call_id}"
         return desk.new_item(
             situation, "answered", key=key, phone=call.phone, call_id=call.call_id, answered_by=call.user_id
         )
-    if facts.fresh:
+    if facts.fresh and not facts.looks:
         if facts.done is not None and facts.done.manager_id == call.user_id:
             return Nothing("уже его / already his")
         return desk.give_to(

@@ -28,6 +28,12 @@ class Answered:
     situation: desk.Situation | None = None
     known: KnownCall | None = None
     done: AssignmentRow | None = None
+    looks: int = 0
+
+    @property
+    def item(self) -> Item | None:
+        """The newest record that is still open, leads first."""
+        return next((item for item in self.items if item.open), None)
 
 
 def entity(call: EventCall) -> str | None:
@@ -46,7 +52,7 @@ def read(portal: Portal, call: EventCall) -> Answered | Nothing:
     before = known.call if known else PhoneCall(call_id)
     talking = replace(before, user_id=user_id, started_at=before.started_at or call.received_at)
     if not before.phone or not before.incoming:
-        return Answered(talking)
+        return Answered(talking, looks=call.looks)
     types = {"LEAD": LEAD, "CONTACT": CONTACT, "COMPANY": COMPANY}
     wanted = ("CONTACT", "COMPANY") if portal.simple_mode else tuple(types)
     hits = portal.read({name: reads.by_phone(before.phone, name) for name in wanted})
@@ -59,14 +65,14 @@ def read(portal: Portal, call: EventCall) -> Answered | Nothing:
     asked["team"] = reads.users(sorted({user_id, *(user.id for user in team.users)}))
     found = portal.read(asked)
     items = [item for kind in (LEAD, CONTACT, COMPANY) for item in found.maybe(str(kind), [])]
-    return Answered(talking, tuple(items), desk.situation(portal, team, policy, found, portal.now))
+    return Answered(talking, tuple(items), desk.situation(portal, team, policy, found, portal.now), looks=call.looks)
 
 
 def recall(memory: Memory, facts: Answered) -> Answered:
     """Notes who talks since when, and sees whether this call was treated already."""
     memory.keep_call(facts.call)
     known = memory.call(facts.call.call_id)
-    target = facts.items[0] if facts.items else None
+    target = facts.item
     return replace(
         facts,
         known=known,
@@ -79,14 +85,14 @@ def decide(facts: Answered) -> Treatment | Nothing:
     user_id, known = facts.call.user_id, facts.known
     if facts.situation is None or known is None or user_id is None:
         return Nothing("отмечено: кто говорит / noted who talks")
-    open_items = [item for item in facts.items if item.open]
-    if not open_items:
+    item = facts.item
+    if item is None:
         return Nothing("лида ещё нет: ответивший запомнен / no lead yet, whoever answered is remembered")
-    item = open_items[0]
     if facts.done is not None and facts.done.manager_id == user_id:
         return Nothing("уже его / already his")
     rule = {"ru": "ответил на звонок", "en": "answered the call"}
-    if item.ref.entity_type_id in (LEAD, DEAL) and made_by(item, known.seen_at):
+    # A person changed the responsible between our read and our write: his choice stays, the answerer gets access.
+    if item.ref.entity_type_id in (LEAD, DEAL) and made_by(item, known.seen_at) and not facts.looks:
         key = desk.intake_key(item.ref)
         return desk.give_to(
             facts.situation, item, user_id, key=key, rule=rule, phone=facts.call.phone, call_id=facts.call.call_id

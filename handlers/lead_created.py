@@ -14,8 +14,8 @@ from b24app.bitrix import reads
 from b24app.bitrix.portal import Portal
 from b24app.bitrix.translate import phone_key
 from b24app.engine.declare import NORMAL, EventCall, Handler, Nothing
-from b24app.entities import DEAL, LEAD, Item, ItemRef, PhoneCall
-from b24app.rules.intake import Treatment, cause_of, newest_call
+from b24app.entities import CONTACT, DEAL, LEAD, Item, ItemRef, PhoneCall
+from b24app.rules.intake import Treatment, cause_of, made_by, newest_call
 from b24app.store.memory import AssignmentRow, KnownCall, Memory
 
 
@@ -76,10 +76,15 @@ def read_new_item(portal: Portal, ref: ItemRef, *, looks: int = 0) -> NewItem | 
         ),
         **desk.availability(portal, team, policy, now),
     }
+    if entity_type_id == DEAL:  # a deal's numbers and letters are its client's
+        asked["client"] = reads.item(CONTACT, reads.result_of("item", "item", "contactId"))
     found = portal.read(asked, optional=desk.optional_reads(team) | {"calls", "together"})
     item = desk.item_or_none(found, "item")
     if item is None:
         return Nothing("лида уже нет / the lead is gone")
+    client: Item | None = found.maybe("client", None)
+    if client is not None:
+        item = replace(item, phones=item.phones or client.phones, emails=item.emails or client.emails)
     phone = next(iter(item.phones), "")
     return NewItem(
         item=item,
@@ -120,7 +125,9 @@ def decide(facts: NewItem) -> Treatment | Nothing:
     counted = newest_call(facts.statistics)
     if counted is not None:
         return _of_call(facts, counted, ended=True)
-    live = next((known for known in facts.calls if known.call.incoming or known.call.call_type is None), None)
+    # An outgoing call counts only where the lead came up during it.
+    incoming = (known for known in facts.calls if known.call.incoming or known.call.call_type is None)
+    live = next(incoming, None) or next((known for known in facts.calls if made_by(item, known.seen_at)), None)
     if live is not None:
         return _of_call(facts, live.call, ended=live.ended_at is not None)
     cause = cause_of(item, intake.written_sources)
@@ -171,6 +178,8 @@ def _of_call(facts: NewItem, call: PhoneCall, *, ended: bool) -> Treatment | Not
 def _other(facts: NewItem) -> AssignmentRow | None:
     """The treatment of the same client's other lead, where there is one."""
     earlier = facts.same_client
+    if earlier is not None and earlier.cause == "answered":
+        return None  # an answered call left no task behind
     return earlier if earlier is not None and earlier.entity != str(facts.item.ref) else None
 
 

@@ -23,9 +23,14 @@ class Waiting:
 
 
 def read(portal: Portal, call: TimerCall) -> Waiting | Nothing:
-    """Reads the item and who is free now."""
+    """Reads the item and who is free now; a responsible who changed while it waited was set by a person."""
     found = lead_created.read_new_item(portal, ItemRef.parse(call.entity), looks=call.looks)
-    return found if isinstance(found, Nothing) else Waiting(found)
+    if isinstance(found, Nothing):
+        return found
+    before = call.payload.get("responsible")
+    if before is not None and found.item.assigned_by_id != before:
+        found = replace(found, looks=found.looks + 1)
+    return Waiting(found)
 
 
 def recall(memory: Memory, facts: Waiting) -> Waiting:
@@ -35,11 +40,22 @@ def recall(memory: Memory, facts: Waiting) -> Waiting:
 
 
 def decide(facts: Waiting) -> Treatment | Nothing:
-    """Says who gets it now; an import that a person lets us distribute is not asked about again."""
+    """Says who gets it now; an import that a person lets us distribute is not asked about again.
+
+    Where still nobody is free it goes on waiting, and nobody is told the same once more.
+    """
+    decision = _again(facts)
+    if isinstance(decision, Treatment) and decision.manager_id is None:
+        return replace(decision, show_card=False, notices=())
+    return decision
+
+
+def _again(facts: Waiting) -> Treatment | Nothing:
     new, waiting = replace(facts.new, created_together=0), facts.waiting
     if waiting is not None and waiting.manager_id is not None:
         return Nothing(f"уже распределён: {waiting.key} / already assigned")
-    if waiting is not None and new.item.ref.entity_type_id in (CONTACT, COMPANY):
+    known = waiting is not None and waiting.key.startswith("call:") and waiting.key != new.item.origin_id
+    if waiting is not None and (known or new.item.ref.entity_type_id in (CONTACT, COMPANY)):
         return desk.known_client(
             new.situation,
             new.item,

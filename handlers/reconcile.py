@@ -51,7 +51,9 @@ def read(portal: Portal, call: TimerCall) -> Look:
             last[name] = max([cursors[name], *(number(_id(row)) or 0 for row in rows[name])])
         else:
             rows[name] = []
-            last[name] = _newest(portal, name, entity_type_id)
+            newest = _newest(portal, name, entity_type_id)
+            if newest is not None:
+                last[name] = newest
     created = {number(row.get("OWNER_ID")) for row in rows[HISTORY] if number(row.get("TYPE_ID")) == CREATED}
     listed = {number(row.get("id")) for row in rows[ITEMS]}
     return Look(
@@ -84,8 +86,11 @@ def _rows(portal: Portal, name: str, entity_type_id: int, after: int) -> list[di
         return []  # a portal without telephony, or without this right, has nothing to reconcile there
 
 
-def _newest(portal: Portal, name: str, entity_type_id: int) -> int:
-    """Returns the newest id: what stood there before we came is nobody's to distribute."""
+def _newest(portal: Portal, name: str, entity_type_id: int) -> int | None:
+    """Returns the newest id: what stood there before we came is nobody's to distribute.
+
+    None where we may not look: once we may, what stands there then is old too.
+    """
     method, params = _question(name, entity_type_id, {})
     if name == STATISTICS:
         params |= {"SORT": "ID", "ORDER": "DESC"}
@@ -94,7 +99,7 @@ def _newest(portal: Portal, name: str, entity_type_id: int) -> int:
     try:
         result = portal.rest.call(Call(method, params), reading=True).result
     except (AccessDenied, NotFound):
-        return 0
+        return None
     rows = result.get("items", []) if isinstance(result, dict) else result
     return max((number(_id(row)) or 0 for row in rows), default=0)
 

@@ -23,7 +23,7 @@ from b24app.engine.declare import Nothing, Property, Reply, Robot, RobotCall
 from b24app.entities import Item
 from b24app.errors import Permanent
 from b24app.rules.assignment import Policy
-from b24app.rules.intake import CAUSES, TaskSpec, Treatment, card_of, plain
+from b24app.rules.intake import CAUSES, TaskSpec, Text, Treatment, card_of, plain
 from b24app.store.memory import AssignmentRow, Memory
 
 JUST_NOW = timedelta(minutes=10)
@@ -106,9 +106,11 @@ def decide(facts: Order) -> Treatment:
     """Chooses; a manager of the last minutes stays."""
     situation, item = facts.situation, facts.item
     choice = situation.choose()
-    if facts.recent is not None and facts.recent.manager_id is not None:
-        rule = {"ru": "уже распределён только что", "en": "assigned a moment ago"}
-        who = facts.recent.manager_id
+    if choice.user_id is None:  # here nothing waits: the stage goes on with the answer
+        choice = replace(choice, how={"ru": "никто не свободен", "en": "nobody is free"})
+    stays = _stays(facts)
+    if stays is not None:
+        who, rule = stays
         choice = replace(choice, user_id=who, name=situation.name_of(who), how=rule, verdicts=(), fallback=True)
     card = card_of(CAUSES["robot"], choice, situation.now)
     treatment = Treatment(
@@ -121,11 +123,28 @@ def decide(facts: Order) -> Treatment:
         queue=situation.team.queue,
         took_turn=choice.user_id is not None and not choice.fallback,
         creator_id=situation.owner_id,
-        show_card=facts.recent is None,
+        show_card=stays is None,
     )
-    if choice.user_id is None or not facts.with_task or facts.recent is not None:
+    if choice.user_id is None or not facts.with_task or stays is not None:
         return treatment
     return replace(treatment, task=_task(facts, choice.user_id, choice.how["ru"]))
+
+
+def _stays(facts: Order) -> tuple[int, Text] | None:
+    """Returns who keeps the item and why: our manager of the last minutes, or whom a person put there since.
+
+    Only among the people whom this robot is asked to choose from: another stage with another team is another wish.
+    """
+    recent, team = facts.recent, facts.situation.team
+    if recent is None or recent.manager_id is None:
+        return None
+    ours = {user.id for user in (*team.users, team.head, team.fallback) if user is not None}
+    if recent.manager_id not in ours:
+        return None
+    if recent.written_at is not None and facts.item.assigned_by_id not in (0, recent.manager_id):
+        rule = {"ru": "ответственного выбрал человек", "en": "a person chose the responsible"}
+        return facts.item.assigned_by_id, rule
+    return recent.manager_id, {"ru": "уже распределён только что", "en": "assigned a moment ago"}
 
 
 def _task(facts: Order, user_id: int, reason: str) -> TaskSpec:
@@ -151,7 +170,9 @@ def answer(decision: Treatment) -> Reply:
         "reason": card.rule["ru"],
         "assigned": "Y" if decision.manager_id else "N",
     }
-    return Reply(values, "\n".join([f"{name or 'Никто не назначен'}: {card.rule['ru']}", *lines]))
+    nobody = {"manager": "", "manager_name": "", "assigned": "N"}
+    log = "\n".join([f"{name or 'Никто не назначен'}: {card.rule['ru']}", *lines])
+    return Reply(values, log, instead={"responsible": nobody})
 
 
 ROBOT = Robot(

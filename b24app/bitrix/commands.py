@@ -72,7 +72,7 @@ class Command:
     """One write. `label` is unique within its decision; `needs` are labels that must be done first.
 
     `params` may hold the value of `ref(label)`: the id that the earlier command made. `otherwise` is the classic call
-    for portals without REST 3.0.
+    for portals without REST 3.0. `instead` belongs to robots' answers: return values for when a label was not done.
     """
 
     label: str
@@ -80,6 +80,7 @@ class Command:
     again: Again = field(default_factory=Harmless)
     needs: tuple[str, ...] = ()
     otherwise: Call | None = None
+    instead: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def ref(label: str) -> dict[str, str]:
@@ -246,12 +247,20 @@ def notify(user_id: int, text: str, *, tag: str, label: str, needs: tuple[str, .
     )
 
 
-def answer_robot(event_token: str, values: Mapping[str, Any], log: str, *, label: str = "answer") -> Command:
-    """Answers a waiting robot."""
+def answer_robot(
+    event_token: str,
+    values: Mapping[str, Any],
+    log: str,
+    *,
+    label: str = "answer",
+    instead: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Command:
+    """Answers a waiting robot; `instead` holds other values for the case that a command of that label was not done."""
     return Command(
         label,
         Call("bizproc.event.send", {"EVENT_TOKEN": event_token, "RETURN_VALUES": dict(values), "LOG_MESSAGE": log}),
         Answered(),
+        instead=instead or {},
     )
 
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from b24app.bitrix import translate
 from b24app.bitrix.calls import Answer, Call
-from b24app.entities import Clock, Department, Interval, Item, ItemRef, PhoneCall, User
+from b24app.entities import CONTACT, DEAL, Clock, Department, Interval, Item, ItemRef, PhoneCall, User
 from b24app.rules.working_time import WorkCalendar
 
 T = TypeVar("T", covariant=True)
@@ -74,23 +74,48 @@ def users(ids: Sequence[int]) -> Read[list[User]]:
     )
 
 
-def department_users(department_ids: Sequence[int]) -> Read[list[User]]:
-    """The active people of departments; at most 50, a larger team is read by bulk."""
+PAGE = 50
+
+
+def department_users(department_ids: Sequence[int], start: int = 0) -> Read[list[User]]:
+    """The active people of departments, 50 from `start` on."""
     return Read(
         Call(
             "user.get",
-            {"FILTER": {"ACTIVE": True, "UF_DEPARTMENT": list(department_ids)}, "sort": "ID", "order": "ASC"},
+            {
+                "FILTER": {"ACTIVE": True, "UF_DEPARTMENT": list(department_ids)},
+                "sort": "ID",
+                "order": "ASC",
+                "start": start,
+            },
         ),
         lambda answer: [translate.user_of(row) for row in translate.rows(answer.result)],
     )
 
 
-def departments() -> Read[list[Department]]:
-    """The departments of the company, the first 50."""
+def departments(start: int = 0) -> Read[list[Department]]:
+    """The departments of the company, 50 from `start` on."""
     return Read(
-        Call("department.get", {"sort": "ID", "order": "ASC"}),
+        Call("department.get", {"sort": "ID", "order": "ASC", "START": start}),
         lambda answer: [translate.department_of(row) for row in translate.rows(answer.result)],
     )
+
+
+def open_deals(client_type_id: int, client_id: int) -> Read[list[Item]]:
+    """The newest open deals of a contact or company (simple mode: the enquiries themselves)."""
+    field = "contactId" if client_type_id == CONTACT else "companyId"
+    params = {
+        "entityTypeId": DEAL,
+        "filter": {field: client_id, "stageSemanticId": "P"},
+        "select": ["*"],
+        "order": {"id": "DESC"},
+    }
+
+    def parse(answer: Answer) -> list[Item]:
+        found = (translate.item_of(DEAL, row) for row in translate.rows(answer.result, "items"))
+        return [item for item in found if item is not None]
+
+    return Read(Call("crm.item.list", params), parse)
 
 
 def clock(user_id: int) -> Read[tuple[Clock, datetime | None]]:

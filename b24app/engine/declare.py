@@ -89,10 +89,14 @@ class Nothing:
 
 @dataclass(frozen=True)
 class Reply:
-    """A robot's answer: the values of its return properties, and the line for the workflow's log."""
+    """A robot's answer: the values of its return properties, and the line for the workflow's log.
+
+    `instead` are values by the label of a command: they replace the others where that command was not carried out.
+    """
 
     values: Mapping[str, Any]
     log: str
+    instead: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

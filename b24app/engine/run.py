@@ -193,7 +193,7 @@ class Runner:
         planned = list(work.act(decision))
         if isinstance(work, Robot) and isinstance(call, RobotCall) and call.waits:
             reply = work.answer(decision)
-            planned.append(answer_robot(call.event_token, reply.values, reply.log))
+            planned.append(answer_robot(call.event_token, reply.values, reply.log, instead=reply.instead))
         self.journal.write(connection, delivery.id, planned)
         saved = TypeAdapter(work.decision).dump_python(decision, mode="json")
         self.inbox.write_back(connection, delivery, decision=saved, decided_at=memory.now)
@@ -348,13 +348,13 @@ class Runner:
         for entry in unknown:
             if entry.label not in ways:
                 continue
-            way, answer = ways[entry.label], answers.get(entry.label)
+            asked, answer = ways[entry.label], answers.get(entry.label)
             if isinstance(answer, NotFound):
                 changes[entry.id] = {"state": "written"}
                 continue
-            if not isinstance(answer, Answer) or not isinstance(way, LookUp):
+            if not isinstance(answer, Answer) or not isinstance(asked, LookUp):
                 raise answer if isinstance(answer, B24AppError) else Permanent(f"нет ответа / no answer: {entry.label}")
-            id = _find(answer.result, way)
+            id = _find(answer.result, asked)
             if id is None:
                 changes[entry.id] = {"state": "written", "first_sent_at": None}
             else:
@@ -528,11 +528,15 @@ def _not_needed(entry: Entry, entries: Mapping[str, Entry]) -> str:
 
 def _honest(command: Command, entries: Mapping[str, Entry]) -> Command:
     """A robot's answer does not claim what the portal refused."""
-    failures = [f"{entry.label}: {entry.reason}" for entry in entries.values() if entry.state in ("failed", "skipped")]
-    if command.call.method != "bizproc.event.send" or not failures:
+    undone = [entry for entry in entries.values() if entry.state in ("failed", "skipped")]
+    if command.call.method != "bizproc.event.send" or not undone:
         return command
-    text = f"{command.call.params['LOG_MESSAGE']}\nНе выполнено: {'; '.join(failures)}"
-    return replace(command, call=replace(command.call, params={**command.call.params, "LOG_MESSAGE": text}))
+    params = dict(command.call.params)
+    reasons = dict.fromkeys(entry.reason for entry in undone)
+    params["LOG_MESSAGE"] = f"{params['LOG_MESSAGE']}\nНе выполнено: {'; '.join(reasons)}"
+    for entry in undone:
+        params["RETURN_VALUES"] = {**params["RETURN_VALUES"], **command.instead.get(entry.label, {})}
+    return replace(command, call=replace(command.call, params=params))
 
 
 def _fill(value: Any, entries: Mapping[str, Entry], here: set[str], rest_v3: bool) -> Any:
