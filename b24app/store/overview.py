@@ -72,6 +72,7 @@ class Overview:
     failures: tuple[Failure, ...]
     failed_count: int
     waiting: tuple[Decision, ...]
+    waiting_count: int
     decisions: tuple[Decision, ...]
     deliveries_waiting: int
     oldest_waiting_at: datetime | None
@@ -105,10 +106,26 @@ def overview(database: Database, member_id: str, *, manager_id: int | None = Non
                 sa.select(sa.func.count()).select_from(deliveries).where(failed)
             ).scalar_one(),
             waiting=_decisions(connection, member_id, _newest_is_nobody(), WAITING_SHOWN),
+            waiting_count=connection.execute(
+                sa.select(sa.func.count()).select_from(table).where(table.c.member_id == member_id, _newest_is_nobody())
+            ).scalar_one(),
             decisions=_decisions(connection, member_id, of_manager, SHOWN),
             deliveries_waiting=count,
             oldest_waiting_at=oldest,
         )
+
+
+def waiting_entities(database: Database, member_id: str, limit: int) -> list[str]:
+    """Returns what waits for somebody free, the longest waiting first."""
+    table = schema.assignments
+    with database.read() as connection:
+        rows = connection.execute(
+            sa.select(table.c.entity)
+            .where(table.c.member_id == member_id, _newest_is_nobody())
+            .order_by(table.c.id)
+            .limit(limit)
+        )
+        return [entity for (entity,) in rows]
 
 
 def decisions_of(database: Database, member_id: str, entity: str) -> tuple[Decision, ...]:

@@ -16,13 +16,14 @@ from typing import Any
 from b24app.bitrix.calls import Answer, Call
 from b24app.bitrix.rest import Rest
 from b24app.distribution import availability, optional_reads, pool_of, read_team, situation
-from b24app.engine.declare import URGENT
+from b24app.engine.declare import NORMAL, URGENT
 from b24app.entities import DEAL, LEAD, ItemRef
 from b24app.errors import AccessDenied, B24AppError, Malformed, NotFound, Permanent, PortalClosed, Rejected, Temporary
 from b24app.pages import install_result, lead, main
 from b24app.pages.frame import Look, headers
 from b24app.rules.assignment import Verdict
 from b24app.services import Services
+from b24app.store.overview import waiting_entities
 from b24app.store.portals import PortalRow
 from b24app.web.gate import Gate, Passes, Proofs, Visitor
 from b24app.web.incoming import FrameCall, read_frame
@@ -31,7 +32,9 @@ from install.carry_out import Line, admit, bring_in_line
 log = logging.getLogger(__name__)
 
 QUEUE_TIMER = "queue"
-"""The delivery that distributes one item from the queue, or the leads of an import."""
+"""The delivery that distributes one item from the queue."""
+
+DISTRIBUTED_AT_ONCE = 1000
 
 WAIT_SECONDS = 5.0
 """How long a person waits for room in the request limit before he reads that the portal is busy."""
@@ -110,7 +113,10 @@ class Frames:
         return install_result.answer(Look(self._services, visitor.language), lines)
 
     def act(self, authorization: str, wish: Any) -> dict[str, str]:
-        """Does what a button of the main page asks: {"action": retry | give_up | distribute, "id", "entity"}."""
+        """Does what a button of the main page asks: {"action", "id", "entity"}.
+
+        Actions: retry and give_up (a failed delivery), distribute (one item that waits), distribute_all (an import).
+        """
         visitor = self._administrator(authorization)
         look = Look(self._services, visitor.language)
         if not isinstance(wish, dict):
@@ -126,19 +132,27 @@ class Frames:
                 self._services.doorbell.ring(delivery_id)
                 return {"said": look.text("Попробуем ещё раз", "It will be tried again")}
             return {"said": look.text("Оставлено как есть", "Left as it is")}
-        if action == "distribute" and isinstance(entity, str) and _is_entity(entity):
-            new_id = self._services.inbox.record(
-                member_id=visitor.member_id,
-                kind="timer",
-                code=QUEUE_TIMER,
-                entity=entity,
-                payload={"by_user_id": visitor.user_id},
-                priority=URGENT,
-            )
-            if new_id is not None:
-                self._services.doorbell.ring(new_id)
+        if action == "distribute" and isinstance(entity, str) and _is_item(entity):
+            self._distribute(visitor, entity, URGENT)
             return {"said": look.text("Распределяем", "Being distributed")}
+        if action == "distribute_all":
+            waiting = waiting_entities(self._services.database, visitor.member_id, DISTRIBUTED_AT_ONCE)
+            for one in waiting:
+                self._distribute(visitor, one, NORMAL)
+            return {"said": look.text(f"Распределяем: {len(waiting)}", f"Being distributed: {len(waiting)}")}
         raise Malformed("непонятное действие / an unknown action")
+
+    def _distribute(self, visitor: Visitor, entity: str, priority: int) -> None:
+        new_id = self._services.inbox.record(
+            member_id=visitor.member_id,
+            kind="timer",
+            code=QUEUE_TIMER,
+            entity=entity,
+            payload={"by_user_id": visitor.user_id},
+            priority=priority,
+        )
+        if new_id is not None:
+            self._services.doorbell.ring(new_id)
 
     def refusal(self, error: Exception, language: str = "ru") -> Page:
         """Returns the page that says in words why there is nothing to show."""
@@ -261,9 +275,9 @@ def _words(error: Exception) -> str:
     return error.reason if isinstance(error, Permanent | Temporary) else str(error)
 
 
-def _is_entity(key: str) -> bool:
+def _is_item(key: str) -> bool:
     if len(key) > 64 or not key.isascii() or not key.isprintable():
         return False
     with suppress(ValueError):
         return str(ItemRef.parse(key)) == key
-    return key.startswith("import:")
+    return False

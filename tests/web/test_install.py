@@ -335,10 +335,24 @@ def test_an_administrator_distributes_what_waits(installed: FlaskClient, service
     assert row["payload"] == {"by_user_id": 1}
 
 
+def test_an_administrator_distributes_an_import_at_once(installed: FlaskClient, services: Services) -> None:
+    for number in range(50, 53):
+        decide(services, f"lead:{number}", manager_id=None)
+    decide(services, "lead:60")
+    text = installed.post("/app", data=frame("admin-access")).text
+    assert "Распределить все" in text
+    answer = installed.post("/app/action", json={"action": "distribute_all"}, headers=page_pass(text))
+    assert answer.json == {"said": "Распределяем: 3"}
+    assert [row["entity"] for row in rows(services, schema.deliveries)] == ["lead:50", "lead:51", "lead:52"]
+
+
 @pytest.mark.parametrize(
     "wish",
     [None, [], {}, {"action": "retry"}, {"action": "retry", "id": "1"}, {"action": "drop", "id": 1}]
-    + [{"action": "distribute", "entity": entity} for entity in ("", "x", "lead:", "lead:x", "lead:0042", "l" * 99, 5)],
+    + [
+        {"action": "distribute", "entity": entity}
+        for entity in ("", "x", "lead:", "lead:x", "lead:0042", "import:1", "l" * 99, 5)
+    ],
 )
 def test_an_unknown_wish_is_refused(installed: FlaskClient, services: Services, wish: Any) -> None:
     text = installed.post("/app", data=frame("admin-access")).text
