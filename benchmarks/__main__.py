@@ -55,9 +55,10 @@ def _redis() -> Iterator[tuple[Path, str]]:
 def _cost() -> bool:
     _say("Пропущенный звонок: запросы к порталу, от звонка до тишины / HTTP requests per missed call, ring to quiet")
     rows = cost.measure()
-    _say(f"  {'порядок событий / order':34} {'назначение':>10} {'всего':>6} {'команд':>7}")
+    _say("  Ещё 3 запроса в 5 минут делает сверка, сколько бы ни было звонков / plus 3 per 5 min of reconciliation")
+    _say(f"  {'порядок событий / order':34} {'до ответственного':>17} {'всего':>6} {'команд':>7}")
     for row in rows:
-        _say(f"  {row.order:34} {row.assignment:10.1f} {row.requests:6.1f} {row.commands:7.1f}")
+        _say(f"  {row.order:34} {row.assignment:17.1f} {row.requests:6.1f} {row.commands:7.1f}")
     worst = max(row.requests for row in rows)
     assignment = max(row.assignment for row in rows)
     _say(f"  цель: назначение <= 3, всего <= 5 / goal. Лидов в час при 2 запросах в секунду: {7200 / worst:.0f}")
