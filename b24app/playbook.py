@@ -137,7 +137,7 @@ class Assignment(_Section):
     @classmethod
     def _somebody_is_named(cls, value: int | None, others: ValidationInfo) -> int | None:
         if value is None and others.data.get("when_nobody") == "user":
-            raise ValueError("when_nobody = \"user\": кому? / to whom?")
+            raise ValueError('when_nobody = "user": кому? / to whom?')
         return value
 
     def policy(self) -> Policy:
