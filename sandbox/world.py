@@ -6,7 +6,7 @@ import mimetypes
 from pathlib import Path
 from typing import Any
 
-from sandbox import controls, oauth, rest
+from sandbox import controls, oauth, pull, rest
 from sandbox.company import found_company
 from sandbox.method import load_methods
 from sandbox.portal import Clock, Portal, Scheduler
@@ -42,7 +42,8 @@ class World:
 
     def add_portal(self, host: str, port: int, *, seed: int = 1, member_id: str = "") -> Portal:
         """A new portal with its seeded company, listening on host:port (0: any free port)."""
-        assert self.authority is not None
+        if self.authority is None:
+            raise RuntimeError("start the authorization server first")
         portal = Portal(self.clock, self.scheduler, member_id, seed)
         portal.oauth_url = self.authority.url
         portal.member_id = member_id or portal.secret(32)
@@ -77,6 +78,10 @@ class World:
         if response is not None:
             response.headers.update(CROSS_ORIGIN)
             return response
+        if request.path == pull.PATH:
+            response = pull.poll(portal, request)
+            response.headers.update(CROSS_ORIGIN)
+            return response
         if request.path.startswith("/oauth/authorize"):
             return oauth.authorize_page(portal, request)
         if request.path.startswith("/oauth/token"):
@@ -87,12 +92,14 @@ class World:
 
 
 def static(request: Request) -> Response:
-    """A file of the portal's web page, BX24.js at /api/v1/, or the page itself at every address of the portal."""
+    """A file of the web page, BX24.js at /api/v1/, its PullClient at pull/, or the page itself at any other address."""
     path = request.path
     if path == "/" or path.startswith(PAGE_ROUTES):
         name = "index.html"
     elif path.rstrip("/") == "/api/v1":
         name = "bx24.js"
+    elif path.rstrip("/") == "/api/v1/pull":
+        name = "pull.js"
     elif path.startswith("/page/"):
         name = path[len("/page/") :]
     else:

@@ -1,4 +1,4 @@
-"""Every served method is held to the documentation's facts (tests/contract/methods.json), and none answers nonsense well."""
+"""Every served method is held to the documented facts (tests/contract/methods.json); none answers nonsense well."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ BY_DESIGN = {
     ".RELATIONS": "exceptions of recurring calendar entries are not served",
     ".ACCESS.": "keyed by access codes, of which each portal has its own",
     "[].IS_ENABLED": "belongs to invoices and smart processes, which this portal does not have",
-    "[].CATEGORY_NAME": "belongs to categories of contacts and companies, which this portal does not have",
+    "[].CATEGORY_": "name and order belong to categories of contacts and companies, which this portal does not have",
+    "[].IS_DEFAULT_CATEGORY": "the same",
 }
 
 
@@ -47,13 +48,21 @@ class Journey:
         self.company = self.do("crm.company.add", fields={"TITLE": "ООО", "PHONE": PHONE, "EMAIL": MAIL})
         self.call = portal.missed_call("+79005550009")
         task = {
-            "TITLE": "Задача", "RESPONSIBLE_ID": 4, "CREATED_BY": 1, "UF_CRM_TASK": [f"L_{self.lead}"], "ACCOMPLICES": [5],
-            "AUDITORS": [6], "DEADLINE": "2030-01-01T10:00:00+03:00", "UF_TASK_WEBDAV_FILES": ["n7"], "TAGS": ["звонок"],
+            "TITLE": "Задача", "RESPONSIBLE_ID": 4, "CREATED_BY": 1, "UF_CRM_TASK": [f"L_{self.lead}"],
+            "ACCOMPLICES": [5],
+            "AUDITORS": [6], "DEADLINE": "2030-01-01T10:00:00+03:00", "UF_TASK_WEBDAV_FILES": ["n7"],
+            "TAGS": ["звонок"],
         }  # fmt: skip
         self.task = int(self.do("tasks.task.add", fields=task)["task"]["id"])
         self.root = self.do("task.checklistitem.add", TASKID=self.task, FIELDS={"TITLE": "Список", "PARENT_ID": 0})
-        self.item = self.do("task.checklistitem.add", TASKID=self.task, FIELDS={"TITLE": "Пункт", "PARENT_ID": self.root, "MEMBERS": {"5": {"TYPE": "A"}}})
-        self.after = self.do("task.checklistitem.add", TASKID=self.task, FIELDS={"TITLE": "Ещё", "PARENT_ID": self.root})
+        self.item = self.do(
+            "task.checklistitem.add",
+            TASKID=self.task,
+            FIELDS={"TITLE": "Пункт", "PARENT_ID": self.root, "MEMBERS": {"5": {"TYPE": "A"}}},
+        )
+        self.after = self.do(
+            "task.checklistitem.add", TASKID=self.task, FIELDS={"TITLE": "Ещё", "PARENT_ID": self.root}
+        )
         self.do("task.checklistitem.complete", TASKID=self.task, ITEMID=self.after)
         comment = {"ENTITY_TYPE": "lead", "ENTITY_ID": self.lead, "COMMENT": "Текст", "FILES": [["a.txt", "YQ=="]]}
         self.comment = self.do("crm.timeline.comment.add", fields=comment)
@@ -65,9 +74,12 @@ class Journey:
             },
         )  # fmt: skip
         event = {
-            "type": "user", "ownerId": 1, "name": "Встреча", "from": "2026-12-01T10:00:00+03:00", "to": "2026-12-01T11:00:00+03:00",
-            "is_meeting": "Y", "attendees": [1, 4], "remind": [{"type": "min", "count": 15}], "crm_fields": [f"L_{self.lead}"],
-            "rrule": {"FREQ": "WEEKLY", "BYDAY": {"MO": "MO", "WE": "WE"}, "INTERVAL": 1, "UNTIL": "24.12.2026", "~UNTIL": "24.12.2026", "UNTIL_TS": 1},
+            "type": "user", "ownerId": 1, "name": "Встреча", "from": "2026-12-01T10:00:00+03:00",
+            "to": "2026-12-01T11:00:00+03:00",
+            "is_meeting": "Y", "attendees": [1, 4], "remind": [{"type": "min", "count": 15}],
+            "crm_fields": [f"L_{self.lead}"],
+            "rrule": {"FREQ": "WEEKLY", "BYDAY": {"MO": "MO", "WE": "WE"}, "INTERVAL": 1, "UNTIL": "24.12.2026",
+                "~UNTIL": "24.12.2026", "UNTIL_TS": 1},
             "accessibility": "busy",
         }  # fmt: skip
         self.event = self.do("calendar.event.add", **event)
@@ -76,19 +88,37 @@ class Journey:
         self.do("bizproc.robot.add", CODE="known", HANDLER="http://127.0.0.1:9/r", NAME="Робот", USE_SUBSCRIPTION="Y")
         self.do("event.bind", event="ONCRMLEADADD", handler="http://127.0.0.1:9/e")
         self.do("event.bind", event="ONCRMLEADUPDATE", event_type="offline")
-        self.do("placement.bind", PLACEMENT="CRM_LEAD_DETAIL_TAB", HANDLER="http://127.0.0.1:9/p", LANG_ALL={"ru": {"TITLE": "Вкладка"}})
+        self.do(
+            "placement.bind",
+            PLACEMENT="CRM_LEAD_DETAIL_TAB",
+            HANDLER="http://127.0.0.1:9/p",
+            LANG_ALL={"ru": {"TITLE": "Вкладка"}},
+        )
         worker = {"extranet": "N", "context": "ALL", "role": "USER", "errorHandlerUrl": "http://127.0.0.1:9/x"}
-        self.do("placement.bind", PLACEMENT="PAGE_BACKGROUND_WORKER", HANDLER="http://127.0.0.1:9/p", OPTIONS=worker, USER_ID=1)
+        self.do(
+            "placement.bind",
+            PLACEMENT="PAGE_BACKGROUND_WORKER",
+            HANDLER="http://127.0.0.1:9/p",
+            OPTIONS=worker,
+            USER_ID=1,
+        )
         self.do("crm.lead.update", id=self.lead, fields={"POST": "инженер"})
-        self.external = self.do("telephony.externalCall.register", USER_ID=4, PHONE_NUMBER="79005550001", TYPE=2, CRM_CREATE=0)["CALL_ID"]
+        self.external = self.do(
+            "telephony.externalCall.register", USER_ID=4, PHONE_NUMBER="79005550001", TYPE=2, CRM_CREATE=0
+        )["CALL_ID"]
         portal.place_robot(2, "PREPARATION", "known")
         self.do("timeman.open", USER_ID=1)
         self.do("app.option.set", options={"data": "1", "data2": "2"})
         self.do("user.option.set", options={"data": "1", "data2": "2"})
-        self.v3 = self.do("api/tasks.task.add", fields={"title": "T", "creatorId": 1, "responsibleId": 4, "crmItemIds": [f"L_{self.lead}"]})["item"]["id"]
+        self.v3 = self.do(
+            "api/tasks.task.add",
+            fields={"title": "T", "creatorId": 1, "responsibleId": 4, "crmItemIds": [f"L_{self.lead}"]},
+        )["item"]["id"]
 
     def call_rest(self, name: str, params: dict[str, Any]) -> requests.Response:
-        return self.portal.session.post(f"{self.portal.url}/rest/{name}", json={**params, "auth": self.token}, timeout=30)
+        return self.portal.session.post(
+            f"{self.portal.url}/rest/{name}", json={**params, "auth": self.token}, timeout=30
+        )
 
     def do(self, name: str, /, **params: Any) -> Any:
         answer = self.call_rest(name, params).json()
@@ -98,13 +128,19 @@ class Journey:
     def fresh(self, kind: str) -> Any:
         """A record of its own for the methods that destroy what they get."""
         if kind == "task":
-            return int(self.do("tasks.task.add", fields={"TITLE": "x", "RESPONSIBLE_ID": 4, "ACCOMPLICES": [5], "AUDITORS": [6]})["task"]["id"])
+            return int(
+                self.do(
+                    "tasks.task.add", fields={"TITLE": "x", "RESPONSIBLE_ID": 4, "ACCOMPLICES": [5], "AUDITORS": [6]}
+                )["task"]["id"]
+            )
         if kind == "check":
             return self.do("task.checklistitem.add", TASKID=self.task, FIELDS={"TITLE": "x", "PARENT_ID": self.root})
         if kind == "event":
             return self.do("calendar.event.add", **self.event_params)
         if kind == "comment":
-            return self.do("crm.timeline.comment.add", fields={"ENTITY_TYPE": "lead", "ENTITY_ID": self.lead, "COMMENT": "x"})
+            return self.do(
+                "crm.timeline.comment.add", fields={"ENTITY_TYPE": "lead", "ENTITY_ID": self.lead, "COMMENT": "x"}
+            )
         return self.do(f"crm.{kind}.add", fields={"TITLE": "x", "NAME": "x"})
 
 
@@ -115,7 +151,8 @@ def params_of(journey: Journey, name: str) -> dict[str, Any]:
     check = {"TASKID": j.task, "ITEMID": j.item}
     table: dict[str, Any] = {
         "crm.item.get": lead,
-        "crm.item.add": {"entityTypeId": 2, "fields": {"title": "D", "utmSource": "g", "observers": [1], "contactIds": [1]}},
+        "crm.item.add": {"entityTypeId": 2,
+            "fields": {"title": "D", "utmSource": "g", "observers": [1], "contactIds": [1]}},
         "crm.item.update": {"entityTypeId": 2, "id": j.deal, "fields": {"title": "D2", "observers": [1, 2]}},
         "crm.item.delete": lambda: {"entityTypeId": 1, "id": j.fresh("lead")},
         "crm.item.list": {"entityTypeId": 1, "filter": {"id": j.lead}},
@@ -124,7 +161,8 @@ def params_of(journey: Journey, name: str) -> dict[str, Any]:
         "crm.stagehistory.list": {"entityTypeId": 2},
         "crm.duplicate.findbycomm": {"type": "PHONE", "values": ["+79005550001"]},
         "crm.activity.get": {"id": j.activity},
-        "crm.activity.add": {"fields": {"OWNER_TYPE_ID": 1, "OWNER_ID": j.lead, "TYPE_ID": 6, "PROVIDER_ID": "CRM_TODO", "SUBJECT": "s"}},
+        "crm.activity.add": {"fields": {"OWNER_TYPE_ID": 1, "OWNER_ID": j.lead, "TYPE_ID": 6,
+            "PROVIDER_ID": "CRM_TODO", "SUBJECT": "s"}},
         "crm.activity.update": {"id": j.activity, "fields": {"SUBJECT": "другая"}},
         "crm.activity.delete": lambda: {"id": j.do("crm.activity.add", fields=table["crm.activity.add"]["fields"])},
         "crm.activity.list": {"select": ["*", "COMMUNICATIONS"], "filter": {"OWNER_TYPE_ID": 1, "OWNER_ID": j.lead}},
@@ -187,7 +225,8 @@ def params_of(journey: Journey, name: str) -> dict[str, Any]:
         "api/tasks.task.update": {"id": j.v3, "fields": {"title": "T2"}},
         "api/tasks.task.get": {"id": j.v3, "select": [*_v3_names(), "responsible.name", "responsible.email"]},
         "api/tasks.task.list": {"select": ["id", "title", "responsibleId", "deadline", "status"]},
-        "api/tasks.task.delete": lambda: {"id": j.do("api/tasks.task.add", **table["api/tasks.task.add"])["item"]["id"]},
+        "api/tasks.task.delete": lambda: {"id": j.do("api/tasks.task.add",
+            **table["api/tasks.task.add"])["item"]["id"]},
     }  # fmt: skip
     numbers = {"lead": j.lead, "deal": j.deal, "contact": j.contact, "company": j.company}
     for kind, number in numbers.items():
@@ -204,12 +243,20 @@ def params_of(journey: Journey, name: str) -> dict[str, Any]:
 
 def _v3_names() -> list[str]:
     tree = CONTRACT["api/tasks.task.get"]["result"]
-    return [path.split(".")[2] for path in tree if path.count(".") == 2 and "[" not in path and "responsible" not in path]
+    return [
+        path.split(".")[2] for path in tree if path.count(".") == 2 and "[" not in path and "responsible" not in path
+    ]
 
 
 def _task_for(j: Journey, verb: str) -> int:
     """A task in the status that the action needs."""
-    fields = {"TITLE": "x", "RESPONSIBLE_ID": 4, "ACCOMPLICES": [5], "AUDITORS": [6], "DEADLINE": "2030-01-01T10:00:00+03:00"}
+    fields = {
+        "TITLE": "x",
+        "RESPONSIBLE_ID": 4,
+        "ACCOMPLICES": [5],
+        "AUDITORS": [6],
+        "DEADLINE": "2030-01-01T10:00:00+03:00",
+    }
     number = int(j.do("tasks.task.add", fields=fields)["task"]["id"])
     root = j.do("task.checklistitem.add", TASKID=number, FIELDS={"TITLE": "r", "PARENT_ID": 0})
     j.do("task.checklistitem.add", TASKID=number, FIELDS={"TITLE": "i", "PARENT_ID": root})
@@ -307,34 +354,51 @@ def test_every_entry_of_the_contract_names_its_page() -> None:
 
 # Methods that take no parameter which could be wrong, or whose wrong filter is documented to be ignored.
 NO_REFUSAL = {
-    "app.info", "app.option.get", "batch", "access.name", "bizproc.robot.list", "calendar.settings.get", "crm.automation.trigger.list",
-    "crm.settings.mode.get", "crm.status.entity.types", "crm.status.list", "department.get", "event.get", "event.offline.list",
-    "event.offline.get", "event.test", "events", "method.get", "methods", "placement.get", "placement.list", "profile", "scope",
-    "server.time", "timeman.close", "timeman.open", "timeman.pause", "timeman.settings", "timeman.status", "user.admin", "user.current",
-    "user.fields", "user.get", "user.option.get", "user.search", "voximplant.statistic.get", "crm.activity.list", "tasks.task.list",
+    "app.info", "app.option.get", "batch", "access.name", "bizproc.robot.list", "calendar.settings.get",
+    "crm.automation.trigger.list",
+    "crm.settings.mode.get", "crm.status.entity.types", "crm.status.list", "department.get", "event.get",
+    "event.offline.list",
+    "event.offline.get", "event.test", "events", "method.get", "methods", "placement.get", "placement.list", "profile",
+    "scope",
+    "server.time", "timeman.close", "timeman.open", "timeman.pause", "timeman.settings", "timeman.status",
+    "pull.application.config.get", "user.admin", "user.current",
+    "user.fields", "user.get", "user.option.get", "user.search", "voximplant.statistic.get", "crm.activity.list",
+    "tasks.task.list",
     "api/rest.scope.list", "api/tasks.task.list", "calendar.event.get", "event.unbind", "placement.unbind",
     *(f"crm.{kind}.{verb}" for kind in ("lead", "deal", "contact", "company") for verb in ("list", "fields")),
 }  # fmt: skip
 NONSENSE: dict[str, Any] = {
-    "entityTypeId": "ерунда", "id": "ерунда", "taskId": "ерунда", "TASKID": "ерунда", "fields": "ерунда", "FIELDS": "ерунда", "CODE": "",
-    "EVENT_TOKEN": "ерунда", "type": "ерунда", "users": "", "USER_ID": "ерунда", "event": "ерунда", "PLACEMENT": "ЕРУНДА",
+    "entityTypeId": "ерунда", "id": "ерунда", "taskId": "ерунда", "TASKID": "ерунда", "fields": "ерунда",
+    "FIELDS": "ерунда", "CODE": "",
+    "EVENT_TOKEN": "ерунда", "type": "ерунда", "users": "", "USER_ID": "ерунда", "event": "ерунда",
+    "PLACEMENT": "ЕРУНДА",
     "HANDLER": "ерунда", "target": "ерунда", "CALL_ID": 5, "options": "ерунда", "process_id": "", "DIALOG_ID": "ерунда",
 }  # fmt: skip
 ABSENT: dict[str, Any] = {
-    "entityTypeId": 1, "id": 999999, "taskId": 999999, "TASKID": 999999, "ITEMID": 999999, "AFTERITEMID": 999999, "userId": 4,
-    "fields": {"TITLE": "x", "ENTITY_TYPE": "lead", "ENTITY_ID": 999999, "COMMENT": "x", "RESPONSIBLE_ID": 999999, "TYPE_ID": 2,
-               "SUBJECT": "s", "OWNER_TYPE_ID": 1, "OWNER_ID": 999999, "COMMUNICATIONS": [{"VALUE": "+7"}], "title": "x",
+    "entityTypeId": 1, "id": 999999, "taskId": 999999, "TASKID": 999999, "ITEMID": 999999, "AFTERITEMID": 999999,
+    "userId": 4,
+    "fields": {"TITLE": "x", "ENTITY_TYPE": "lead", "ENTITY_ID": 999999, "COMMENT": "x", "RESPONSIBLE_ID": 999999,
+        "TYPE_ID": 2,
+               "SUBJECT": "s", "OWNER_TYPE_ID": 1, "OWNER_ID": 999999, "COMMUNICATIONS": [{"VALUE": "+7"}],
+               "title": "x",
                "creatorId": 1, "responsibleId": 999999},
-    "FIELDS": {"TITLE": "x", "NAME": "x"}, "filter": {"ENTITY_TYPE": "lead", "ENTITY_ID": 999999}, "CODE": "absent", "NAME": "x",
-    "EVENT_TOKEN": "a|b|c", "LOG_MESSAGE": "x", "USER_ID": 999999, "MESSAGE": "x", "DIALOG_ID": "999999", "event": "ONNOTHING",
-    "handler": "http://127.0.0.1:9/e", "PLACEMENT": "NOWHERE", "HANDLER": "http://127.0.0.1:9/e", "target": "LEAD_999999",
-    "CALL_ID": "absent", "OWNER_TYPE_ID": 1, "OWNER_ID": 999999, "PHONE_NUMBER": "79005550001", "TYPE": 2, "type": "user",
+    "FIELDS": {"TITLE": "x", "NAME": "x"}, "filter": {"ENTITY_TYPE": "lead", "ENTITY_ID": 999999}, "CODE": "absent",
+    "NAME": "x",
+    "EVENT_TOKEN": "a|b|c", "LOG_MESSAGE": "x", "USER_ID": 999999, "MESSAGE": "x", "DIALOG_ID": "999999",
+    "event": "ONNOTHING",
+    "handler": "http://127.0.0.1:9/e", "PLACEMENT": "NOWHERE", "HANDLER": "http://127.0.0.1:9/e",
+    "target": "LEAD_999999",
+    "CALL_ID": "absent", "OWNER_TYPE_ID": 1, "OWNER_ID": 999999, "PHONE_NUMBER": "79005550001", "TYPE": 2,
+    "type": "user",
     "ownerId": 999999, "name": "x", "from": "2026-12-01", "to": "2026-12-02",
 }  # fmt: skip
 NO_OBJECT = NO_REFUSAL | {
-    "app.option.set", "user.option.set", "calendar.accessibility.get", "calendar.event.get", "crm.item.add", "crm.item.fields",
-    "crm.item.list", "crm.stagehistory.list", "crm.duplicate.findbycomm", "feature.get", "bizproc.robot.add", "event.offline.clear",
-    "event.offline.error", "event.unbind", "placement.unbind", "pull.application.event.add", "crm.automation.trigger.add",
+    "app.option.set", "user.option.set", "calendar.accessibility.get", "calendar.event.get", "crm.item.add",
+    "crm.item.fields",
+    "crm.item.list", "crm.stagehistory.list", "crm.duplicate.findbycomm", "feature.get", "bizproc.robot.add",
+    "event.offline.clear",
+    "event.offline.error", "event.unbind", "placement.unbind", "pull.application.event.add",
+    "crm.automation.trigger.add",
     *(f"crm.{kind}.add" for kind in ("lead", "deal", "contact", "company")),
 }  # fmt: skip
 
@@ -355,7 +419,9 @@ def test_nonsense_gets_a_proper_error(journey: Journey, name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in NO_OBJECT])
 def test_an_object_that_does_not_exist_gets_a_proper_error(journey: Journey, name: str) -> None:
-    params = {key: value for key, value in ABSENT.items() if not (name.startswith("crm.category") and key == "entityTypeId")}
+    params = {
+        key: value for key, value in ABSENT.items() if not (name.startswith("crm.category") and key == "entityTypeId")
+    }
     answer = journey.call_rest(name, {**params, **({"users": [999999]} if "accessibility" in name else {})})
     assert _is_refusal(answer), answer.text
     assert answer.status_code < 500
@@ -366,6 +432,6 @@ def test_no_method_breaks_on_parameters_of_odd_types(journey: Journey, name: str
     entry = METHODS_V3.get(name[4:].lower()) if name.startswith("api/") else METHODS.get(name.lower())
     assert entry is not None
     for odd in ([], {}, "", None, True, -1, 10**30, 1.5, "x" * 300, [[1]], {"a": {"b": [None]}}):
-        answer = journey.call_rest(name, {param: odd for param in entry.params})
+        answer = journey.call_rest(name, dict.fromkeys(entry.params, odd))
         assert answer.status_code < 500, (odd, answer.text)
         answer.json()
