@@ -271,7 +271,9 @@ class Scene:
         self._missed_call()
         self._answered_call(team)
         self._web_form()
+        self.control("PATCH", "line", {"create_lead": "none"})  # the outgoing call that occupied him is no enquiry
         self.control("POST", f"calls/{self._talk}/finish", {})
+        self.control("PATCH", "line", {"create_lead": "all", "create_when": "end"})
         self.say("", "")
         self.say("✔ Сцена сыграна: ни одно обращение не потеряно.", "✔ The scene is played: no enquiry is lost.")
 
