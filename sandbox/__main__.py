@@ -41,7 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         webhook = portal["webhooks"].get(1)
         application = portal["applications"].get(1)
         administrator = portal.user(1)
-        assert webhook is not None and application is not None and administrator is not None
+        if webhook is None or application is None or administrator is None:
+            print("sandbox: the state has no administrator, webhook or application", file=sys.stderr)
+            return 1
         token = tokens.issue(portal, application, administrator)
         ready = {
             "url": portal.url,

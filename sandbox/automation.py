@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
 from sandbox import delivery, tokens
@@ -78,10 +79,9 @@ def _step(portal: Portal, run: Row) -> None:
         if waits:
             run["STATUS"] = "waiting"
             if place["TIMEOUT"] > 0:
-                token = run["TOKEN"]
                 portal.scheduler.call(
-                    place["TIMEOUT"], lambda token=token: _expire(portal, run["ID"], token), delivery=False
-                )  # type: ignore[misc]
+                    place["TIMEOUT"], partial(_expire, portal, run["ID"], run["TOKEN"]), delivery=False
+                )
             return
         run["INDEX"] += 1
 
@@ -94,7 +94,7 @@ def _send(portal: Portal, run: Row, place: Row, robot: Row, waits: bool) -> None
     token = f"{run['WORKFLOW_ID']}|A{place['ID']}_{run['INDEX']}|{portal.secret(32)}"
     run["TOKEN"] = token if waits else ""
     properties = _filled(portal, run, robot, place["PROPERTIES"])
-    number, workflow_id, timeout = run["ITEM_ID"], run["WORKFLOW_ID"], place["TIMEOUT"]
+    number, workflow_id, timeout = run["ITEM_ID"], run["WORKFLOW_ID"], int(place["TIMEOUT"])
     user_id = place["RUN_AS"] or robot["AUTH_USER_ID"] or run["USER_ID"]
     hops, client_id = run["HOPS"], place["CLIENT_ID"]
 

@@ -30,12 +30,11 @@ class Sandbox:
 
     @classmethod
     def start(cls, *arguments: str, seconds: float = 20.0) -> Sandbox:
-        """Run `python -m sandbox --port 0` with more arguments and wait for its line. RuntimeError when it ends first."""
-        process = subprocess.Popen(
+        """Run `python -m sandbox --port 0` with more arguments; RuntimeError when it ends at once."""
+        process = subprocess.Popen(  # noqa: S603 - this interpreter, this package
             [sys.executable, "-m", "sandbox", "--port", "0", *arguments], stdout=subprocess.PIPE, text=True
         )
-        assert process.stdout is not None
-        line = process.stdout.readline()
+        line = process.stdout.readline() if process.stdout is not None else ""
         if not line:
             raise RuntimeError(f"the sandbox ended with {process.wait(seconds)}")
         return cls(json.loads(line), process)
@@ -43,7 +42,9 @@ class Sandbox:
     def __enter__(self) -> Sandbox:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def stop(self) -> None:
@@ -99,7 +100,9 @@ class Sandbox:
         """An item created by a person's hand."""
         return dict(self.control("POST", f"items/{entity_type_id}", {"fields": fields, "user_id": user_id}))
 
-    def change_item(self, entity_type_id: int, number: int, fields: Mapping[str, Any], user_id: int = 1) -> dict[str, Any]:
+    def change_item(
+        self, entity_type_id: int, number: int, fields: Mapping[str, Any], user_id: int = 1
+    ) -> dict[str, Any]:
         """An item changed by a person's hand."""
         return dict(self.control("PATCH", f"items/{entity_type_id}/{number}", {"fields": fields, "user_id": user_id}))
 
@@ -108,7 +111,7 @@ class Sandbox:
         return dict(self.control("PATCH", f"applications/{self.client_id}", facts))
 
     def open(self, user_id: int = 1, placement: str = "DEFAULT", **facts: Any) -> dict[str, Any]:
-        """Open the application as a person: {url, fields, status, headers, body}; send=False only composes the frame."""
+        """Open the application as a person: {url, fields, status, headers, body}; send=False only composes it."""
         body = {"user_id": user_id, "placement": placement, **facts}
         return dict(self.control("POST", f"applications/{self.client_id}/open", body))
 
@@ -169,4 +172,8 @@ class Sandbox:
 
     def token_of(self, user_id: int) -> str:
         """An access token of the pre-created application for that person."""
-        return str(self.control("POST", "tokens", {"action": "issue", "client_id": self.client_id, "user_id": user_id})["access_token"])
+        return str(
+            self.control("POST", "tokens", {"action": "issue", "client_id": self.client_id, "user_id": user_id})[
+                "access_token"
+            ]
+        )

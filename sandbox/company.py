@@ -5,10 +5,28 @@ from __future__ import annotations
 from sandbox.method import Actor, Row
 from sandbox.portal import Portal
 
-SCOPES = (
-    "crm task tasks tasks_extended telephony user user_basic department calendar im placement bizproc timeman pull "
-    "entity disk messageservice user.userfield userfieldconfig call"
-).split()
+SCOPES = [
+    "crm",
+    "task",
+    "tasks",
+    "tasks_extended",
+    "telephony",
+    "user",
+    "user_basic",
+    "department",
+    "calendar",
+    "im",
+    "placement",
+    "bizproc",
+    "timeman",
+    "pull",
+    "entity",
+    "disk",
+    "messageservice",
+    "user.userfield",
+    "userfieldconfig",
+    "call",
+]
 DEPARTMENTS = (
     # id, name, parent, head
     (1, "Кухни «Дубрава»", 0, 1),
@@ -51,25 +69,38 @@ STATUSES: dict[str, tuple[tuple[str, str, str | None, str], ...]] = {
         ("RECOMMENDATION", "По рекомендации", None, ""), ("TRADE_SHOW", "Выставка", None, ""),
         ("WEBFORM", "CRM-форма", None, ""), ("CALLBACK", "Обратный звонок", None, ""), ("OTHER", "Другое", None, ""),
     ),
-    "CONTACT_TYPE": (("CLIENT", "Клиенты", None, ""), ("SUPPLIER", "Поставщики", None, ""), ("PARTNER", "Партнёры", None, ""), ("OTHER", "Другое", None, "")),
-    "COMPANY_TYPE": (("CUSTOMER", "Клиент", None, ""), ("SUPPLIER", "Поставщик", None, ""), ("PARTNER", "Партнёр", None, ""), ("OTHER", "Другое", None, "")),
-    "EMPLOYEES": (("EMPLOYEES_1", "менее 50", None, ""), ("EMPLOYEES_2", "50-250", None, ""), ("EMPLOYEES_3", "250-500", None, ""), ("EMPLOYEES_4", "более 500", None, "")),
-    "INDUSTRY": (("DELIVERY", "Доставка", None, ""), ("MANUFACTURING", "Производство", None, ""), ("OTHER", "Другое", None, "")),
-    "DEAL_TYPE": (("SALE", "Продажа", None, ""), ("SERVICES", "Услуги", None, ""), ("SERVICE", "Сервисное обслуживание", None, "")),
+    "CONTACT_TYPE": (("CLIENT", "Клиенты", None, ""), ("SUPPLIER", "Поставщики", None, ""),
+        ("PARTNER", "Партнёры", None, ""), ("OTHER", "Другое", None, "")),
+    "COMPANY_TYPE": (("CUSTOMER", "Клиент", None, ""), ("SUPPLIER", "Поставщик", None, ""),
+        ("PARTNER", "Партнёр", None, ""), ("OTHER", "Другое", None, "")),
+    "EMPLOYEES": (("EMPLOYEES_1", "менее 50", None, ""), ("EMPLOYEES_2", "50-250", None, ""),
+        ("EMPLOYEES_3", "250-500", None, ""), ("EMPLOYEES_4", "более 500", None, "")),
+    "INDUSTRY": (("DELIVERY", "Доставка", None, ""), ("MANUFACTURING", "Производство", None, ""),
+        ("OTHER", "Другое", None, "")),
+    "DEAL_TYPE": (("SALE", "Продажа", None, ""), ("SERVICES", "Услуги", None, ""),
+        ("SERVICE", "Сервисное обслуживание", None, "")),
     "HONORIFIC": (("HNR_RU_1", "г-н", None, ""), ("HNR_RU_2", "г-жа", None, "")),
     "EVENT_TYPE": (("INFO", "Информация", None, ""), ("PHONE", "Телефонный звонок", None, "")),
 }  # fmt: skip
 CLIENTS = (
     # name, last name, responsible
-    ("Мария", "Белова", 4), ("Сергей", "Кравцов", 5), ("Наталья", "Ершова", 6), ("Олег", "Титов", 4), ("Юлия", "Савина", 5),
+    ("Мария", "Белова", 4),
+    ("Сергей", "Кравцов", 5),
+    ("Наталья", "Ершова", 6),
+    ("Олег", "Титов", 4),
+    ("Юлия", "Савина", 5),
 )
 WISHES = (
-    ("Кухня угловая, 12 м²", "WEB", "NEW", 4), ("Кухня-гостиная, остров", "CALL", "IN_PROCESS", 5),
-    ("Шкаф-купе и кухня", "ADVERTISING", "IN_PROCESS", 6), ("Фасады на замену", "CALL", "PROCESSED", 4),
-    ("Прямая кухня 3 м", "WEBFORM", "NEW", 5), ("Столешница из камня", "EMAIL", "JUNK", 6),
+    ("Кухня угловая, 12 м²", "WEB", "NEW", 4),
+    ("Кухня-гостиная, остров", "CALL", "IN_PROCESS", 5),
+    ("Шкаф-купе и кухня", "ADVERTISING", "IN_PROCESS", 6),
+    ("Фасады на замену", "CALL", "PROCESSED", 4),
+    ("Прямая кухня 3 м", "WEBFORM", "NEW", 5),
+    ("Столешница из камня", "EMAIL", "JUNK", 6),
 )
 DEALS = (
-    ("Кухня «Лофт» для Беловых", 0, "PREPARATION", 386_000.0, 4), ("Кухня «Прованс»", 1, "PREPAYMENT_INVOICE", 512_500.0, 5),
+    ("Кухня «Лофт» для Беловых", 0, "PREPARATION", 386_000.0, 4),
+    ("Кухня «Прованс»", 1, "PREPAYMENT_INVOICE", 512_500.0, 5),
     ("Замена столешницы", 2, "WON", 64_000.0, 6),
 )
 
@@ -95,7 +126,8 @@ def found_company(portal: Portal) -> None:
         for index, (code, name, semantics, colour) in enumerate(listed):
             portal["statuses"].add(
                 {
-                    "ENTITY_ID": entity, "STATUS_ID": code, "NAME": name, "NAME_INIT": name, "SORT": (index + 1) * 10, "SYSTEM": "Y",
+                    "ENTITY_ID": entity, "STATUS_ID": code, "NAME": name, "NAME_INIT": name, "SORT": (index + 1) * 10,
+                    "SYSTEM": "Y",
                     "CATEGORY_ID": None, "COLOR": colour, "SEMANTICS": semantics,
                 }
             )  # fmt: skip
@@ -109,11 +141,13 @@ def add_category(portal: Portal, name: str) -> Row:
     row = portal["categories"].add({"NAME": name, "SORT": 100 * (len(portal["categories"]) + 1), "DEFAULT": False})
     number = row["ID"]
     for index, (code, title, semantics, colour) in enumerate(
-        (("NEW", "Новая", None, "#39A8EF"), ("EXECUTING", "В работе", None, "#47E4C2"), ("WON", "Успех", "S", "#7BD500"), ("LOSE", "Провал", "F", "#FF5752"))
+        (("NEW", "Новая", None, "#39A8EF"), ("EXECUTING", "В работе", None, "#47E4C2"),
+            ("WON", "Успех", "S", "#7BD500"), ("LOSE", "Провал", "F", "#FF5752"))
     ):  # fmt: skip
         portal["statuses"].add(
             {
-                "ENTITY_ID": f"DEAL_STAGE_{number}", "STATUS_ID": f"C{number}:{code}", "NAME": title, "NAME_INIT": title,
+                "ENTITY_ID": f"DEAL_STAGE_{number}", "STATUS_ID": f"C{number}:{code}", "NAME": title,
+                "NAME_INIT": title,
                 "SORT": (index + 1) * 10, "SYSTEM": "Y", "CATEGORY_ID": number, "COLOR": colour, "SEMANTICS": semantics,
             }
         )  # fmt: skip
@@ -127,17 +161,42 @@ def _first_records(portal: Portal, now: float) -> None:
     contacts = []
     for index, (name, last_name, owner) in enumerate(CLIENTS):
         phone = [{"TYPE_ID": "PHONE", "VALUE_TYPE": "MOBILE", "VALUE": f"+7903{portal.random.randrange(10**7):07d}"}]
-        values = {"NAME": name, "LAST_NAME": last_name, "ASSIGNED_BY_ID": owner, "SOURCE_ID": "CALL", "DATE_CREATE": now - (40 - index) * 86400}
+        values = {
+            "NAME": name,
+            "LAST_NAME": last_name,
+            "ASSIGNED_BY_ID": owner,
+            "SOURCE_ID": "CALL",
+            "DATE_CREATE": now - (40 - index) * 86400,
+        }
         contacts.append(crm.create(portal, crm.CONTACT, values, phone, Actor(owner), silent=True))
-    company = {"TITLE": "ООО «Ремонт под ключ»", "ASSIGNED_BY_ID": 3, "DATE_CREATE": now - 30 * 86400, "COMPANY_TYPE": "PARTNER"}
-    crm.create(portal, crm.COMPANY, company, [{"TYPE_ID": "PHONE", "VALUE_TYPE": "WORK", "VALUE": "+74957654321"}], Actor(3), silent=True)
+    company = {
+        "TITLE": "ООО «Ремонт под ключ»",
+        "ASSIGNED_BY_ID": 3,
+        "DATE_CREATE": now - 30 * 86400,
+        "COMPANY_TYPE": "PARTNER",
+    }
+    crm.create(
+        portal,
+        crm.COMPANY,
+        company,
+        [{"TYPE_ID": "PHONE", "VALUE_TYPE": "WORK", "VALUE": "+74957654321"}],
+        Actor(3),
+        silent=True,
+    )
     for index, (title, source, stage, owner) in enumerate(WISHES):
         phone = [{"TYPE_ID": "PHONE", "VALUE_TYPE": "WORK", "VALUE": f"+7926{portal.random.randrange(10**7):07d}"}]
-        lead = {"TITLE": title, "SOURCE_ID": source, "STATUS_ID": stage, "ASSIGNED_BY_ID": owner, "DATE_CREATE": now - (12 - index) * 86400}
+        lead = {
+            "TITLE": title,
+            "SOURCE_ID": source,
+            "STATUS_ID": stage,
+            "ASSIGNED_BY_ID": owner,
+            "DATE_CREATE": now - (12 - index) * 86400,
+        }
         crm.create(portal, crm.LEAD, lead, phone, Actor(owner), silent=True)
     for title, client, stage, amount, owner in DEALS:
         deal = {
-            "TITLE": title, "CONTACT_ID": contacts[client]["ID"], "STAGE_ID": stage, "OPPORTUNITY": amount, "ASSIGNED_BY_ID": owner,
+            "TITLE": title, "CONTACT_ID": contacts[client]["ID"], "STAGE_ID": stage, "OPPORTUNITY": amount,
+            "ASSIGNED_BY_ID": owner,
             "DATE_CREATE": now - 20 * 86400,
         }  # fmt: skip
         crm.create(portal, crm.DEAL, deal, [], Actor(owner), silent=True)

@@ -124,8 +124,10 @@ def moment(portal: Portal, value: Any, name: str) -> float:
 def _application(row: Row) -> Row:
     return {
         "id": row["ID"], "client_id": row["CLIENT_ID"], "client_secret": row["CLIENT_SECRET"],
-        "application_token": row["APPLICATION_TOKEN"], "title": row["TITLE"], "handler": row["HANDLER"], "install": row["INSTALL"],
-        "scopes": row["SCOPES"], "script_only": row["SCRIPT_ONLY"], "installed": row["INSTALLED"], "active": row["ACTIVE"],
+        "application_token": row["APPLICATION_TOKEN"], "title": row["TITLE"], "handler": row["HANDLER"],
+        "install": row["INSTALL"],
+        "scopes": row["SCOPES"], "script_only": row["SCRIPT_ONLY"], "installed": row["INSTALLED"],
+        "active": row["ACTIVE"],
         "version": row["VERSION"], "payment_ended": row["PAYMENT_ENDED"], "users": row["USERS"],
     }  # fmt: skip
 
@@ -139,7 +141,8 @@ def _person(portal: Portal, row: Row) -> Row:
         "clock": people.day_status(portal, row, finish_default=False)["STATUS"].lower(),
         "absent": _span(portal, row["ABSENT"]), "busy": _span(portal, row["BUSY"]),
         "busy_now": bool(row["BUSY"] and row["BUSY"]["from"] <= now < row["BUSY"]["to"]),
-        "call": row["CALL"], "online": row["ONLINE"], "timezone": row["TIME_ZONE"], "own_leads_only": row["OWN_LEADS_ONLY"],
+        "call": row["CALL"], "online": row["ONLINE"], "timezone": row["TIME_ZONE"],
+        "own_leads_only": row["OWN_LEADS_ONLY"],
     }  # fmt: skip
 
 
@@ -149,9 +152,11 @@ def _span(portal: Portal, span: Row | None) -> Row | None:
 
 def _task(call_portal: Portal, row: Row) -> Row:
     return {
-        "id": row["ID"], "title": row["TITLE"], "description": row["DESCRIPTION"], "responsible_id": row["RESPONSIBLE_ID"],
+        "id": row["ID"], "title": row["TITLE"], "description": row["DESCRIPTION"],
+        "responsible_id": row["RESPONSIBLE_ID"],
         "created_by": row["CREATED_BY"], "status": row["STATUS"], "deadline": call_portal.iso(row["DEADLINE"]),
-        "created": call_portal.iso(row["CREATED_DATE"]), "closed": call_portal.iso(row["CLOSED_DATE"]), "crm": row["UF_CRM_TASK"],
+        "created": call_portal.iso(row["CREATED_DATE"]), "closed": call_portal.iso(row["CLOSED_DATE"]),
+        "crm": row["UF_CRM_TASK"],
         "checklist": [
             {"id": one["ID"], "parent_id": one["PARENT_ID"], "title": one["TITLE"], "done": one["IS_COMPLETE"] == "Y"}
             for one in call_portal["checklist"].where(TASK_ID=row["ID"])
@@ -162,19 +167,28 @@ def _task(call_portal: Portal, row: Row) -> Row:
 def _run(portal: Portal, row: Row) -> Row:
     place = row["PLACES"][row["INDEX"]] if row["INDEX"] < len(row["PLACES"]) else None
     return {
-        "id": row["ID"], "workflow_id": row["WORKFLOW_ID"], "entity_type_id": row["ENTITY_TYPE_ID"], "item_id": row["ITEM_ID"],
+        "id": row["ID"], "workflow_id": row["WORKFLOW_ID"], "entity_type_id": row["ENTITY_TYPE_ID"],
+        "item_id": row["ITEM_ID"],
         "stage_id": row["STAGE_ID"], "status": row["STATUS"], "robot": place["CODE"] if place else None,
-        "robots": [one["CODE"] for one in row["PLACES"]], "log": row["LOG"], "results": row["RESULTS"], "started": portal.iso(row["STARTED"]),
+        "robots": [one["CODE"] for one in row["PLACES"]], "log": row["LOG"], "results": row["RESULTS"],
+        "started": portal.iso(row["STARTED"]),
     }  # fmt: skip
 
 
 def _stage(row: Row) -> Row:
-    return {"id": row["STATUS_ID"], "name": row["NAME"], "sort": row["SORT"], "color": row["COLOR"], "semantics": row["SEMANTICS"] or "P"}
+    return {
+        "id": row["STATUS_ID"],
+        "name": row["NAME"],
+        "sort": row["SORT"],
+        "color": row["COLOR"],
+        "semantics": row["SEMANTICS"] or "P",
+    }
 
 
 def _placed(row: Row) -> Row:
     return {
-        "id": row["ID"], "entity_type_id": row["ENTITY_TYPE_ID"], "stage_id": row["STAGE_ID"], "client_id": row["CLIENT_ID"],
+        "id": row["ID"], "entity_type_id": row["ENTITY_TYPE_ID"], "stage_id": row["STAGE_ID"],
+        "client_id": row["CLIENT_ID"],
         "code": row["CODE"], "properties": row["PROPERTIES"], "timeout": row["TIMEOUT"], "run_as": row["RUN_AS"],
     }  # fmt: skip
 
@@ -201,7 +215,8 @@ PARTS: dict[str, Callable[[Portal], Any]] = {
     "applications": lambda portal: [_application(row) for row in portal["applications"] if row["ACTIVE"]],
     "people": lambda portal: [_person(portal, row) for row in portal["users"]],
     "departments": lambda portal: [
-        {"id": row["ID"], "name": row["NAME"], "parent": row["PARENT"], "head": row["UF_HEAD"]} for row in portal["departments"]
+        {"id": row["ID"], "name": row["NAME"], "parent": row["PARENT"],
+            "head": row["UF_HEAD"]} for row in portal["departments"]
     ],
     "stages": lambda portal: {str(kind): [_stage(row) for row in crm.stages(portal, kind)] for kind in crm.STAGE},
     "leads": lambda portal: _items(portal, crm.LEAD),
@@ -216,27 +231,34 @@ PARTS: dict[str, Callable[[Portal], Any]] = {
     ],
     "activities": lambda portal: [
         {"id": row["ID"], "type_id": row["TYPE_ID"], "provider_id": row["PROVIDER_ID"], "subject": row["SUBJECT"],
-         "owner_type_id": row["OWNER_TYPE_ID"], "owner_id": row["OWNER_ID"], "bindings": row["BINDINGS"], "direction": row["DIRECTION"],
-         "settings": row["SETTINGS"], "completed": row["COMPLETED"] == "Y", "responsible_id": row["RESPONSIBLE_ID"], "description": row["DESCRIPTION"],
+         "owner_type_id": row["OWNER_TYPE_ID"], "owner_id": row["OWNER_ID"], "bindings": row["BINDINGS"],
+         "direction": row["DIRECTION"],
+         "settings": row["SETTINGS"], "completed": row["COMPLETED"] == "Y", "responsible_id": row["RESPONSIBLE_ID"],
+         "description": row["DESCRIPTION"],
          "created": portal.iso(row["CREATED"])}
         for row in portal["activities"]
     ],
     "calls": lambda portal: [
-        {"call_id": row["CALL_ID"], "type": row["TYPE"], "phone": row["PHONE"], "user_id": row["USER_ID"], "done": row["DONE"],
-         "answered": row["ANSWERED"] is not None, "code": row["CODE"], "lead_id": row["LEAD_ID"] or None, "entity": row["ENTITY"],
+        {"call_id": row["CALL_ID"], "type": row["TYPE"], "phone": row["PHONE"], "user_id": row["USER_ID"],
+            "done": row["DONE"],
+         "answered": row["ANSWERED"] is not None, "code": row["CODE"], "lead_id": row["LEAD_ID"] or None,
+         "entity": row["ENTITY"],
          "started": portal.iso(row["STARTED"])}
         for row in portal["calls"]
     ],
     "notices": lambda portal: [
-        {"id": row["ID"], "user_id": row["USER_ID"], "from": row["FROM_USER_ID"], "text": row["MESSAGE"], "tag": row["TAG"], "at": portal.iso(row["AT"])}
+        {"id": row["ID"], "user_id": row["USER_ID"], "from": row["FROM_USER_ID"], "text": row["MESSAGE"],
+            "tag": row["TAG"], "at": portal.iso(row["AT"])}
         for row in portal["notices"]
     ],
     "messages": lambda portal: [
-        {"id": row["ID"], "dialog": row["DIALOG_ID"], "from": row["FROM_USER_ID"], "text": row["MESSAGE"], "at": portal.iso(row["AT"])}
+        {"id": row["ID"], "dialog": row["DIALOG_ID"], "from": row["FROM_USER_ID"], "text": row["MESSAGE"],
+            "at": portal.iso(row["AT"])}
         for row in portal["messages"]
     ],
     "calendar": lambda portal: [
-        {"id": row["ID"], "type": row["CAL_TYPE"], "owner_id": row["OWNER_ID"], "name": row["NAME"], "from": portal.iso(row["FROM"]),
+        {"id": row["ID"], "type": row["CAL_TYPE"], "owner_id": row["OWNER_ID"], "name": row["NAME"],
+            "from": portal.iso(row["FROM"]),
          "to": portal.iso(row["TO"]), "accessibility": row["ACCESSIBILITY"], "crm": row["CRM"]}
         for row in portal["calendar"]
     ],
@@ -250,7 +272,8 @@ PARTS: dict[str, Callable[[Portal], Any]] = {
         for row in portal["placements"]
     ],
     "event_handlers": lambda portal: [
-        {"id": row["ID"], "client_id": row["CLIENT_ID"], "event": row["EVENT"], "handler": row["HANDLER"], "offline": row["OFFLINE"]}
+        {"id": row["ID"], "client_id": row["CLIENT_ID"], "event": row["EVENT"], "handler": row["HANDLER"],
+            "offline": row["OFFLINE"]}
         for row in portal["event_handlers"]
     ],
     "line": lambda portal: portal.line,
@@ -367,7 +390,9 @@ def open_application(world: World, portal: Portal, path: list[str], body: Row) -
             frame = frames.compose(portal, row, user, placement, options, str(body.get("handler") or ""))
         except frames.FrameRefused as error:
             raise ControlError(str(error)) from None
-        entry = portal.ledger.add("frame", url=frame["url"], placement=placement, user_id=user["ID"], status=None, application=path[0])
+        entry = portal.ledger.add(
+            "frame", url=frame["url"], placement=placement, user_id=user["ID"], status=None, application=path[0]
+        )
     if not body.get("send", True):
         return frame
     session = requests.Session()
@@ -435,9 +460,11 @@ def upgrade_application(world: World, portal: Portal, path: list[str], body: Row
 # --- people ---------------------------------------------------------------------------------------------------------
 
 _FACTS = {
-    "name": "NAME", "last_name": "LAST_NAME", "second_name": "SECOND_NAME", "department_ids": "UF_DEPARTMENT", "admin": "ADMIN",
+    "name": "NAME", "last_name": "LAST_NAME", "second_name": "SECOND_NAME", "department_ids": "UF_DEPARTMENT",
+    "admin": "ADMIN",
     "position": "WORK_POSITION", "email": "EMAIL", "mobile": "PERSONAL_MOBILE", "inner_phone": "UF_PHONE_INNER",
-    "timezone": "TIME_ZONE", "active": "ACTIVE", "own_leads_only": "OWN_LEADS_ONLY", "online": "ONLINE", "user_type": "USER_TYPE",
+    "timezone": "TIME_ZONE", "active": "ACTIVE", "own_leads_only": "OWN_LEADS_ONLY", "online": "ONLINE",
+    "user_type": "USER_TYPE",
 }  # fmt: skip
 
 
@@ -468,7 +495,8 @@ def _days(portal: Portal, row: Row, body: Row) -> None:
             if not isinstance(span, dict):
                 raise ControlError(f"{name} is an object with from and to, or null")
             only(span, "from", "to", "name")
-            span = {"from": moment(portal, span.get("from"), "from"), "to": moment(portal, span.get("to"), "to"), "name": span.get("name") or ("Отпуск" if name == "absent" else "Встреча")}  # fmt: skip
+            span = {"from": moment(portal, span.get("from"), "from"), "to": moment(portal, span.get("to"), "to"),
+                "name": span.get("name") or ("Отпуск" if name == "absent" else "Встреча")}  # fmt: skip
         row[name.upper()] = span
         if name == "busy":
             for event in list(portal["calendar"].where(OWNER_ID=row["ID"], DESCRIPTION="#busy#")):
@@ -476,7 +504,14 @@ def _days(portal: Portal, row: Row, body: Row) -> None:
             if span is not None:
                 calendar.add_event(
                     portal,
-                    {"OWNER_ID": row["ID"], "NAME": span["name"], "FROM": span["from"], "TO": span["to"], "CREATED_BY": row["ID"], "DESCRIPTION": "#busy#"},
+                    {
+                        "OWNER_ID": row["ID"],
+                        "NAME": span["name"],
+                        "FROM": span["from"],
+                        "TO": span["to"],
+                        "CREATED_BY": row["ID"],
+                        "DESCRIPTION": "#busy#",
+                    },
                 )
 
 
@@ -490,7 +525,13 @@ def create_person(world: World, portal: Portal, path: list[str], body: Row) -> R
             department = portal["departments"].get(number)
             if department is not None:
                 department["UF_HEAD"] = row["ID"]
-        delivery.emit(portal, "ONUSERADD", {"ID": row["ID"], "NAME": row["NAME"], "LAST_NAME": row["LAST_NAME"], "EMAIL": row["EMAIL"]}, Actor(1), entity=f"user {row['ID']}")
+        delivery.emit(
+            portal,
+            "ONUSERADD",
+            {"ID": row["ID"], "NAME": row["NAME"], "LAST_NAME": row["LAST_NAME"], "EMAIL": row["EMAIL"]},
+            Actor(1),
+            entity=f"user {row['ID']}",
+        )
         return _person(portal, row)
 
 
@@ -565,7 +606,10 @@ def missed_call(world: World, portal: Portal, path: list[str], body: Row) -> Row
 @control("PATCH", "line")
 def change_line(world: World, portal: Portal, path: list[str], body: Row) -> Row:
     only(body, "create_lead", "responsible_id", "create_when", "number")
-    if body.get("create_lead", "all") not in ("missed", "all", "none") or body.get("create_when", "end") not in ("start", "end"):
+    if body.get("create_lead", "all") not in ("missed", "all", "none") or body.get("create_when", "end") not in (
+        "start",
+        "end",
+    ):
         raise ControlError("create_lead is missed, all or none; create_when is start or end")
     with portal.lock:
         if "responsible_id" in body:
@@ -652,17 +696,21 @@ def web_form(world: World, portal: Portal, path: list[str], body: Row) -> Row:
     only(body, "name", "phone", "email", "comment", "title")
     with portal.lock:
         responsible = portal.line["responsible_id"]
+        who = body.get("name") or body.get("phone") or body.get("email") or ""
         values = {
-            "TITLE": str(body.get("title") or f"Заявка с сайта: {body.get('name') or body.get('phone') or body.get('email') or ''}"),
-            "NAME": str(body.get("name") or ""), "COMMENTS": str(body.get("comment") or ""), "SOURCE_ID": "WEBFORM", "WEBFORM_ID": 1,
+            "TITLE": str(body.get("title") or f"Заявка с сайта: {who}"),
+            "NAME": str(body.get("name") or ""), "COMMENTS": str(body.get("comment") or ""), "SOURCE_ID": "WEBFORM",
+            "WEBFORM_ID": 1,
             "ASSIGNED_BY_ID": responsible,
         }  # fmt: skip
         row = crm.create(portal, crm.LEAD, values, _comms(body), Actor(responsible, "system"))
         owner = (crm.DEAL, row["ID"]) if "LEAD_NUMBER" in row else (crm.LEAD, row["ID"])
         crm.add_activity(
             portal,
-            {"OWNER_TYPE_ID": owner[0], "OWNER_ID": owner[1], "TYPE_ID": 6, "PROVIDER_ID": "CRM_WEBFORM", "PROVIDER_TYPE_ID": "1",
-             "SUBJECT": "Заполнена CRM-форма", "DESCRIPTION": str(body.get("comment") or ""), "DIRECTION": 1, "IS_INCOMING_CHANNEL": "Y",
+            {"OWNER_TYPE_ID": owner[0], "OWNER_ID": owner[1], "TYPE_ID": 6, "PROVIDER_ID": "CRM_WEBFORM",
+                "PROVIDER_TYPE_ID": "1",
+             "SUBJECT": "Заполнена CRM-форма", "DESCRIPTION": str(body.get("comment") or ""), "DIRECTION": 1,
+             "IS_INCOMING_CHANNEL": "Y",
              "RESPONSIBLE_ID": responsible},
             Actor(responsible, "system"),
         )  # fmt: skip
@@ -683,22 +731,29 @@ def email(world: World, portal: Portal, path: list[str], body: Row) -> Row:
         raise ControlError("from must be an e-mail address")
     with portal.lock:
         responsible = person(portal, body.get("to_user_id") or portal.line["responsible_id"])["ID"]
-        known = [hit for hit in crm.find_by_comm(portal, "EMAIL", sender) if hit["kind"] != crm.LEAD or hit["row"]["STATUS_SEMANTIC_ID"] == "P"]
+        known = [
+            hit
+            for hit in crm.find_by_comm(portal, "EMAIL", sender)
+            if hit["kind"] != crm.LEAD or hit["row"]["STATUS_SEMANTIC_ID"] == "P"
+        ]
         if known:
             row, owner = known[0]["row"], (known[0]["kind"], known[0]["row"]["ID"])
         else:
             row = crm.create(
                 portal, crm.LEAD,
-                {"TITLE": str(body.get("subject") or f"Письмо от {sender}"), "SOURCE_ID": "EMAIL", "ASSIGNED_BY_ID": responsible},
+                {"TITLE": str(body.get("subject") or f"Письмо от {sender}"), "SOURCE_ID": "EMAIL",
+                    "ASSIGNED_BY_ID": responsible},
                 [{"TYPE_ID": "EMAIL", "VALUE_TYPE": "WORK", "VALUE": sender}], Actor(responsible, "system"),
             )  # fmt: skip
             owner = (crm.DEAL, row["ID"]) if "LEAD_NUMBER" in row else (crm.LEAD, row["ID"])
         crm.add_activity(
             portal,
-            {"OWNER_TYPE_ID": owner[0], "OWNER_ID": owner[1], "TYPE_ID": 4, "PROVIDER_ID": "CRM_EMAIL", "PROVIDER_TYPE_ID": "EMAIL",
+            {"OWNER_TYPE_ID": owner[0], "OWNER_ID": owner[1], "TYPE_ID": 4, "PROVIDER_ID": "CRM_EMAIL",
+                "PROVIDER_TYPE_ID": "EMAIL",
              "SUBJECT": str(body.get("subject") or ""), "DESCRIPTION": str(body.get("text") or ""), "DIRECTION": 1,
              "IS_INCOMING_CHANNEL": "Y", "RESPONSIBLE_ID": responsible,
-             "COMMUNICATIONS": [{"TYPE": "EMAIL", "VALUE": sender, "ENTITY_ID": str(owner[1]), "ENTITY_TYPE_ID": str(owner[0]), "ENTITY_SETTINGS": []}]},
+             "COMMUNICATIONS": [{"TYPE": "EMAIL", "VALUE": sender, "ENTITY_ID": str(owner[1]),
+                 "ENTITY_TYPE_ID": str(owner[0]), "ENTITY_SETTINGS": []}]},
             Actor(responsible, "system"),
         )  # fmt: skip
         return _made(owner, row)
@@ -716,8 +771,10 @@ def import_leads(world: World, portal: Portal, path: list[str], body: Row) -> Ro
         for index in range(count):
             phone = f"+7915{portal.random.randrange(10**7):07d}"
             crm.create(
-                portal, crm.LEAD, {"TITLE": f"Импорт: строка {index + 1}", "SOURCE_ID": "OTHER", "ASSIGNED_BY_ID": user["ID"]},
-                [{"TYPE_ID": "PHONE", "VALUE_TYPE": "WORK", "VALUE": phone}], Actor(user["ID"]), silent=bool(body.get("silent")),
+                portal, crm.LEAD, {"TITLE": f"Импорт: строка {index + 1}", "SOURCE_ID": "OTHER",
+                    "ASSIGNED_BY_ID": user["ID"]},
+                [{"TYPE_ID": "PHONE", "VALUE_TYPE": "WORK", "VALUE": phone}], Actor(user["ID"]),
+                silent=bool(body.get("silent")),
             )  # fmt: skip
         return {"count": count, "first": first, "last": portal[crm.LEAD].last}
 
@@ -751,7 +808,11 @@ def comment(world: World, portal: Portal, path: list[str], body: Row) -> Row:
 
 def _stage_of(portal: Portal, path: list[str]) -> tuple[int, str]:
     kind = _kind(path[0])
-    names = {row["STATUS_ID"] for row in portal["statuses"] if kind in crm.STAGE and row["ENTITY_ID"].startswith(crm.stage_entity(kind))}
+    names = {
+        row["STATUS_ID"]
+        for row in portal["statuses"]
+        if kind in crm.STAGE and row["ENTITY_ID"].startswith(crm.stage_entity(kind))
+    }
     if path[1] not in names:
         raise ControlError(f"no stage {path[1]}", 404)
     return kind, path[1]
@@ -781,12 +842,18 @@ def place_robot(world: World, portal: Portal, path: list[str], body: Row) -> Row
         if unknown:
             raise ControlError("the robot has no properties " + ", ".join(unknown))
         for key, facts in robot["PROPERTIES"].items():
-            if str(facts.get("Required", "N")).upper() == "Y" and properties.get(key, facts.get("Default")) in (None, "", []):
+            if str(facts.get("Required", "N")).upper() == "Y" and properties.get(key, facts.get("Default")) in (
+                None,
+                "",
+                [],
+            ):
                 raise ControlError(f"property {key} is required")
         row = portal["robot_places"].add(
             {
-                "ENTITY_TYPE_ID": kind, "STAGE_ID": stage, "CLIENT_ID": client_id, "CODE": robot["CODE"], "PROPERTIES": properties,
-                "TIMEOUT": float(body.get("timeout") or 0), "RUN_AS": person(portal, body["run_as"])["ID"] if body.get("run_as") else 0,
+                "ENTITY_TYPE_ID": kind, "STAGE_ID": stage, "CLIENT_ID": client_id, "CODE": robot["CODE"],
+                "PROPERTIES": properties,
+                "TIMEOUT": float(body.get("timeout") or 0),
+                "RUN_AS": person(portal, body["run_as"])["ID"] if body.get("run_as") else 0,
             }
         )  # fmt: skip
         return _placed(row)
@@ -810,7 +877,9 @@ def place_trigger(world: World, portal: Portal, path: list[str], body: Row) -> R
     with portal.lock:
         kind, stage = _stage_of(portal, path)
         client_id = str(body.get("client_id") or "")
-        row = portal["trigger_runs"].add({"ENTITY_TYPE_ID": kind, "STAGE_ID": stage, "CLIENT_ID": client_id, "CODE": str(body.get("code") or "")})
+        row = portal["trigger_runs"].add(
+            {"ENTITY_TYPE_ID": kind, "STAGE_ID": stage, "CLIENT_ID": client_id, "CODE": str(body.get("code") or "")}
+        )
         return {"id": row["ID"]}
 
 
@@ -835,16 +904,34 @@ def act_on_task(world: World, portal: Portal, path: list[str], body: Row) -> Row
         elif path[1] == "delegate":
             tasks.delegate(portal, row, person(portal, body.get("to_user_id"))["ID"], actor)
         else:
-            status = {"renew": tasks.PENDING, "start": tasks.PROGRESS, "approve": tasks.COMPLETED, "disapprove": tasks.PENDING, "pause": tasks.PENDING, "defer": tasks.DEFERRED}
+            status = {
+                "renew": tasks.PENDING,
+                "start": tasks.PROGRESS,
+                "approve": tasks.COMPLETED,
+                "disapprove": tasks.PENDING,
+                "pause": tasks.PENDING,
+                "defer": tasks.DEFERRED,
+            }
             tasks.update(portal, row, {"STATUS": status[path[1]]}, actor)
         return _task(portal, row)
 
 
 # --- switches -------------------------------------------------------------------------------------------------------
 
-_SWITCHES = (
-    "mode timeman rest_v3 license rename_to deleted statuses timezone language offline_extended auth_connector event_delay"
-).split()
+_SWITCHES = [
+    "mode",
+    "timeman",
+    "rest_v3",
+    "license",
+    "rename_to",
+    "deleted",
+    "statuses",
+    "timezone",
+    "language",
+    "offline_extended",
+    "auth_connector",
+    "event_delay",
+]
 
 
 @control("PATCH", "settings")
@@ -895,7 +982,8 @@ def add_fault(world: World, portal: Portal, path: list[str], body: Row) -> Row:
     with portal.lock:
         portal.held["rule"] = portal.held.get("rule", 0) + 1
         rule = {
-            "id": portal.held["rule"], "method": str(body.get("method") or "*"), "count": as_int(body.get("count", 1)) or 1,
+            "id": portal.held["rule"], "method": str(body.get("method") or "*"),
+            "count": as_int(body.get("count", 1)) or 1,
             "when": body.get("when", "before"), "effect": body["effect"], "status": as_int(body.get("status")),
             "error": body.get("error", "INTERNAL_SERVER_ERROR"), "error_description": body.get("error_description", ""),
             "seconds": float(body.get("seconds") or 1.0),
@@ -962,7 +1050,9 @@ def change_tokens(world: World, portal: Portal, path: list[str], body: Row) -> R
             return {"access_token": token["ACCESS"], "refresh_token": token["REFRESH"], "expires": token["EXPIRES"]}
         count = 0
         for token in portal.refresh_tokens.values():
-            if token["CLIENT_ID"] != row["CLIENT_ID"] or (body.get("user_id") and token["USER_ID"] != as_int(body["user_id"])):
+            if token["CLIENT_ID"] != row["CLIENT_ID"] or (
+                body.get("user_id") and token["USER_ID"] != as_int(body["user_id"])
+            ):
                 continue
             count += 1
             if body["action"] == "expire":
@@ -978,7 +1068,9 @@ def create_webhook(world: World, portal: Portal, path: list[str], body: Row) -> 
     with portal.lock:
         user = person(portal, body.get("user_id", 1))
         scopes = lines(body.get("scopes", list(company.SCOPES)), "scopes")
-        row = portal["webhooks"].add({"USER_ID": user["ID"], "CODE": portal.secret(16), "SCOPES": scopes, "TITLE": "", "CREATED": portal.now()})
+        row = portal["webhooks"].add(
+            {"USER_ID": user["ID"], "CODE": portal.secret(16), "SCOPES": scopes, "TITLE": "", "CREATED": portal.now()}
+        )
         return {"webhook": f"{portal.url}/rest/{user['ID']}/{row['CODE']}/"}
 
 

@@ -1,6 +1,7 @@
 """CRM items (leads 1, deals 2, contacts 3, companies 4): their fields, saving with history and events, who may what.
 
-Records live in portal["1"] ... portal["4"] under the names of the classic methods (STATUS_ID, ASSIGNED_BY_ID); times are
+Records live in portal["1"] ... portal["4"] under the names of the classic methods (STATUS_ID,
+    ASSIGNED_BY_ID); times are
 unix seconds, flags Y/N, lists lists. Phones and e-mails are under "FM" as {ID, TYPE_ID, VALUE_TYPE, VALUE}.
 """
 
@@ -170,20 +171,23 @@ MOVED_BY_ID movedBy user r | Кем изменена стадия
 MOVED_TIME movedTime datetime r | Когда изменена стадия
 """
 _OBSERVERS = "OBSERVER_IDS observers user m =[] | Наблюдатели\n"
-_FLAT = "phoneMobile phoneWork phoneMailing emailHome emailWork emailMailing imol email phone".split()
+_FLAT = ["phoneMobile", "phoneWork", "phoneMailing", "emailHome", "emailWork", "emailMailing", "imol", "email", "phone"]
 FIELDS: dict[int, tuple[Field, ...]] = {
     LEAD: _fields(
-        _HEAD + _SHORTS + "TITLE title string | Название лида\n" + _PERSON + "COMPANY_TITLE companyTitle string | Компания\n"
+        _HEAD + _SHORTS + "TITLE title string | Название лида\n" + _PERSON
+        + "COMPANY_TITLE companyTitle string | Компания\n"
         + _SOURCE + "STATUS_ID stageId crm_status STATUS | Стадия\n- isConvert boolean x | Сконвертирован\n"
         "STATUS_DESCRIPTION statusDescription text | Дополнительно о стадии\n"
-        "STATUS_SEMANTIC_ID stageSemanticId string r | Группа стадии\n- productId string x | Товар\n" + _ADDRESS + _MONEY
+        "STATUS_SEMANTIC_ID stageSemanticId string r | Группа стадии\n- productId string x | Товар\n"
+        + _ADDRESS + _MONEY
         + _ORIGIN + "DATE_CLOSED dateClosed datetime r | Закрыт\n" + _HAS + "- login string x | Логин\n"
         "IS_RETURN_CUSTOMER isReturnCustomer char r =N | Повторный лид\n" + _MOVED
         + "COMPANY_ID companyId crm_company =0 | Компания\nCONTACT_ID contactId crm_contact =0 | Контакт\n"
         "CONTACT_IDS contactIds crm_contact m =[] | Контакты\n" + _OBSERVERS + _TAIL
     ),
     DEAL: _fields(
-        _HEAD + _SHORTS + "LEAD_ID leadId crm_lead i | Лид\nTITLE title string | Название\n- productId string x | Товар\n"
+        _HEAD + _SHORTS + "LEAD_ID leadId crm_lead i | Лид\nTITLE title string | Название\n"
+        "- productId string x | Товар\n"
         "TYPE_ID typeId crm_status DEAL_TYPE =SALE | Тип\nCATEGORY_ID categoryId crm_category i =0 | Воронка\n"
         "STAGE_ID stageId crm_status DEAL_STAGE | Стадия\nSTAGE_SEMANTIC_ID stageSemanticId string r | Группа стадии\n"
         "IS_NEW isNew char r =Y | Новая сделка\nIS_RECURRING isRecurring char =N | Регулярная сделка\n"
@@ -200,11 +204,13 @@ FIELDS: dict[int, tuple[Field, ...]] = {
         + _SOURCE + _ORIGIN + "ADDITIONAL_INFO additionalInfo string | Дополнительная информация\n"
         "- searchContent text r | Поисковый текст\n- orderStage string x | Стадия оплаты\n" + _MOVED
         + "- isWork boolean x | В работе\n- isWon boolean x | Выиграна\n- isLose boolean x | Проиграна\n"
-        "- receivedAmount string x | Получено\n- lostAmount string x | Потеряно\n- hasProducts boolean x | Есть товары\n"
+        "- receivedAmount string x | Получено\n- lostAmount string x | Потеряно\n"
+        "- hasProducts boolean x | Есть товары\n"
         + _OBSERVERS + _TAIL
     ),
     CONTACT: _fields(
-        _HEAD + _PERSON + "PHOTO photo file | Фотография\nTYPE_ID typeId crm_status CONTACT_TYPE =CLIENT | Тип контакта\n"
+        _HEAD + _PERSON + "PHOTO photo file | Фотография\n"
+        "TYPE_ID typeId crm_status CONTACT_TYPE =CLIENT | Тип контакта\n"
         + _SOURCE + _ADDRESS + "EXPORT export char =Y | Участвует в экспорте\n" + _HAS
         + "COMPANY_ID companyId crm_company =0 | Компания\nCOMPANY_IDS companyIds crm_company m =[] | Компании\n"
         "LEAD_ID leadId crm_lead i | Лид\nCATEGORY_ID categoryId crm_category i =0 | Направление\n" + _ORIGIN
@@ -212,15 +218,18 @@ FIELDS: dict[int, tuple[Field, ...]] = {
         "- login string x | Логин\n" + _OBSERVERS + _TAIL
     ),
     COMPANY: _fields(
-        _HEAD + "TITLE title string | Название компании\nCOMPANY_TYPE typeId crm_status COMPANY_TYPE =CUSTOMER | Тип компании\n"
+        _HEAD + "TITLE title string | Название компании\n"
+        "COMPANY_TYPE typeId crm_status COMPANY_TYPE =CUSTOMER | Тип компании\n"
         "LOGO logo file | Логотип\n" + _ADDRESS + "ADDRESS_LEGAL addressLegal string | Юридический адрес\n"
         "REG_ADDRESS - string | Юридический адрес\nREG_ADDRESS_2 - string | Юридический адрес (стр. 2)\n"
         "REG_ADDRESS_CITY - string | Город\nREG_ADDRESS_POSTAL_CODE - string | Индекс\n"
         "REG_ADDRESS_REGION - string | Район\nREG_ADDRESS_PROVINCE - string | Область\n"
         "REG_ADDRESS_COUNTRY - string | Страна\nREG_ADDRESS_COUNTRY_CODE - string | Код страны\n"
         "REG_ADDRESS_LOC_ADDR_ID - integer | Идентификатор адреса\nBANKING_DETAILS bankingDetails string | Реквизиты\n"
-        "INDUSTRY industry crm_status INDUSTRY =OTHER | Сфера деятельности\nEMPLOYEES employees crm_status EMPLOYEES =EMPLOYEES_1 | "
-        "Сотрудники\nREVENUE revenue double =0 | Годовой оборот\nCURRENCY_ID currencyId crm_currency =RUB | Валюта\n" + _HAS
+        "INDUSTRY industry crm_status INDUSTRY =OTHER | Сфера деятельности\n"
+        "EMPLOYEES employees crm_status EMPLOYEES =EMPLOYEES_1 | "
+        "Сотрудники\nREVENUE revenue double =0 | Годовой оборот\n"
+        "CURRENCY_ID currencyId crm_currency =RUB | Валюта\n" + _HAS
         + "IS_MY_COMPANY isMyCompany char =N | Моя компания\nLEAD_ID leadId crm_lead i | Лид\n"
         "CATEGORY_ID categoryId crm_category i =0 | Направление\nCONTACT_ID contactIds crm_contact m =[] | Контакты\n"
         + _ORIGIN + "ORIGIN_VERSION originVersion string | Версия оригинала\n"
@@ -277,7 +286,7 @@ def can_read(user: Row, kind: int, row: Row) -> bool:
     """Everyone reads everything, but people of "own leads only" only their own leads and deals."""
     if user["ADMIN"] or not user["OWN_LEADS_ONLY"] or kind not in STAGE:
         return True
-    return row["ASSIGNED_BY_ID"] == user["ID"] or user["ID"] in row["OBSERVER_IDS"]
+    return bool(row["ASSIGNED_BY_ID"] == user["ID"] or user["ID"] in row["OBSERVER_IDS"])
 
 
 def can_change(user: Row, kind: int, row: Row) -> bool:
@@ -420,9 +429,9 @@ def as_classic(portal: Portal, kind: int, row: Row, only: set[str] | None = None
     """The map of crm.lead.get and its twins; `only` are the selected names, None is everything with multi-fields."""
     made: Row = {}
     for name, one in fields_of(portal, kind).items():
-        if not one.name or name in _ITEM_ONLY or (kind == COMPANY and name == "CONTACT_ID"):
-            if only is None or name not in only:
-                continue
+        hidden = not one.name or name in _ITEM_ONLY or (kind == COMPANY and name == "CONTACT_ID")
+        if hidden and (only is None or name not in only):
+            continue
         if only is None or name in only:
             made[name] = classic_value(portal, one, row.get(name, one.default))
     for type_id in MULTIFIELDS:
@@ -501,11 +510,11 @@ def find_by_comm(
     """Records with that phone or e-mail as {kind, row}, in the order of `kinds`, oldest first."""
     key = comm_key(type_id, value)
     hits = _index(portal).get((type_id, key), set()) if key else set()
-    found = []
-    for kind in kinds:
-        for number in sorted(number for hit, number in hits if hit == kind):
-            found.append({"kind": kind, "row": portal[kind].rows[number]})
-    return found
+    return [
+        {"kind": kind, "row": portal[kind].rows[number]}
+        for kind in kinds
+        for number in sorted(number for hit, number in hits if hit == kind)
+    ]
 
 
 def set_multifields(portal: Portal, row: Row, given: list[Row]) -> bool:
@@ -531,17 +540,17 @@ def set_multifields(portal: Portal, row: Row, given: list[Row]) -> bool:
     row["FM"] = list(values.values())
     row["HAS_PHONE"] = "Y" if any(one["TYPE_ID"] == "PHONE" for one in row["FM"]) else "N"
     row["HAS_EMAIL"] = "Y" if any(one["TYPE_ID"] == "EMAIL" for one in row["FM"]) else "N"
-    return row["FM"] != before
+    return bool(row["FM"] != before)
 
 
 def multifields_classic(fields: Row) -> list[Row]:
     """What PHONE, EMAIL ... of the classic methods ask for."""
-    given = []
-    for type_id in MULTIFIELDS:
-        for one in as_list(fields.get(type_id)):
-            if isinstance(one, dict):
-                given.append({**one, "TYPE_ID": type_id})
-    return given
+    return [
+        {**one, "TYPE_ID": type_id}
+        for type_id in MULTIFIELDS
+        for one in as_list(fields.get(type_id))
+        if isinstance(one, dict)
+    ]
 
 
 def multifields_item(value: Any) -> list[Row]:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-COMMON = ("ONAPPUNINSTALL ONAPPINSTALL ONAPPUPDATE ONAPPPAYMENT ONAPPTEST ONAPPMETHODCONFIRM ONOFFLINEEVENT").split()
+COMMON = [
+    "ONAPPUNINSTALL",
+    "ONAPPINSTALL",
+    "ONAPPUPDATE",
+    "ONAPPPAYMENT",
+    "ONAPPTEST",
+    "ONAPPMETHODCONFIRM",
+    "ONOFFLINEEVENT",
+]
 BY_SCOPE = {
     "user": ["ONUSERADD"],
     "user_basic": ["ONUSERADD"],
     "crm": [
-        *(f"ONCRM{kind}{change}" for kind in ("LEAD", "DEAL", "CONTACT", "COMPANY") for change in ("ADD", "UPDATE", "DELETE")),
+        *(f"ONCRM{kind}{change}" for kind in ("LEAD", "DEAL", "CONTACT", "COMPANY") for change in ("ADD", "UPDATE",
+            "DELETE")),
         "ONCRMDEALMOVETOCATEGORY",
         *(f"ONCRMACTIVITY{change}" for change in ("ADD", "UPDATE", "DELETE")),
         *(f"ONCRMTIMELINECOMMENT{change}" for change in ("ADD", "UPDATE", "DELETE")),

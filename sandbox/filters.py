@@ -55,7 +55,7 @@ def to_time(value: Any, zone: Any) -> float | None:
     except ValueError:
         for form in ("%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y"):
             try:
-                moment = datetime.strptime(text, form)
+                moment = datetime.strptime(text, form).replace(tzinfo=zone)
                 break
             except ValueError:
                 continue
@@ -98,7 +98,7 @@ def _match(operator: str, have: list[Any], wanted: list[Any], single: bool) -> b
         found = any(value is not None and _like(plain(value), plain(one)) for value in wanted for one in have)
         return found != negative
     if bare == "><":
-        low, high = (wanted + [None, None])[:2]
+        low, high = [*wanted, None, None][:2]
         found = any((low is None or _order(one, low) >= 0) and (high is None or _order(one, high) <= 0) for one in have)
         return found != negative
     tests = {">": (1,), ">=": (1, 0), "<": (-1,), "<=": (-1, 0)}[bare]
@@ -108,7 +108,7 @@ def _match(operator: str, have: list[Any], wanted: list[Any], single: bool) -> b
 def _order(left: Any, right: Any) -> int:
     if isinstance(left, (int, float)) != isinstance(right, (int, float)):
         left, right = plain(left), plain(right)
-    return (left > right) - (left < right)
+    return int(left > right) - int(left < right)
 
 
 def _like(pattern: str, text: str) -> bool:
@@ -274,6 +274,11 @@ def select_rows(
     if start < 0:
         return found[:limit], None, None
     return found[begin : begin + limit], len(found), begin + limit if begin + limit < len(found) else None
+
+
+def empty_first(name: str) -> Callable[[Row], tuple[bool, Any]]:
+    """The key by which records sort by one of their own values, empty ones first."""
+    return lambda row: (row[name] is not None, row[name] or 0)
 
 
 def _sort_key(column: Column, row: Row, zone: Any) -> tuple[int, Any, Any]:

@@ -1,4 +1,4 @@
-"""Frames: what the portal posts into an application's page when a person opens it (widgets/_includes/widget_data.md)."""
+"""Frames: what the portal posts into an application's page when a person opens it (widget_data.md)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,11 @@ def compose(portal: Portal, application: Row, user: Row, placement: str, options
         address = robot["PLACEMENT_HANDLER"] if robot else ""
         placement = "BIZPROC_ROBOT"
     else:
-        places = [row for row in portal["placements"].where(CLIENT_ID=application["CLIENT_ID"], PLACEMENT=placement) if row["USER_ID"] in (0, user["ID"])]
+        places = [
+            row
+            for row in portal["placements"].where(CLIENT_ID=application["CLIENT_ID"], PLACEMENT=placement)
+            if row["USER_ID"] in (0, user["ID"])
+        ]
         if handler:
             places = [row for row in places if row["HANDLER"] == handler]
         if not places:
@@ -76,7 +80,7 @@ def finish_install(portal: Portal, application: Row) -> None:
 
 
 def saved(portal: Portal, application: Row) -> None:
-    """What saving the card does: a script-only application gets ONAPPINSTALL, one without installer is ready at once."""
+    """What saving the card does: script-only gets ONAPPINSTALL, an application without installer is ready at once."""
     if application["INSTALLED"]:
         return
     if application["SCRIPT_ONLY"]:
@@ -84,7 +88,12 @@ def saved(portal: Portal, application: Row) -> None:
         if not address:
             return
         finish_install(portal, application)
-        data = {"VERSION": application["VERSION"], "ACTIVE": "Y", "INSTALLED": "Y", "LANGUAGE_ID": portal.settings.language}
+        data = {
+            "VERSION": application["VERSION"],
+            "ACTIVE": "Y",
+            "INSTALLED": "Y",
+            "LANGUAGE_ID": portal.settings.language,
+        }
         delivery.application_event(portal, "ONAPPINSTALL", application, address, data, portal.user(1))
     elif application["HANDLER"] and not application["INSTALL"]:
         finish_install(portal, application)
@@ -108,7 +117,10 @@ def upgrade(portal: Portal, application: Row, version: int) -> None:
     """A new version: a new application_token, bound events are gone, ONAPPUPDATE goes to those that had bound it."""
     previous = application["VERSION"]
     application["VERSION"], application["APPLICATION_TOKEN"] = version, portal.secret(32)
-    handlers = [row["HANDLER"] for row in portal["event_handlers"].where(CLIENT_ID=application["CLIENT_ID"], EVENT="ONAPPUPDATE")]
+    handlers = [
+        row["HANDLER"]
+        for row in portal["event_handlers"].where(CLIENT_ID=application["CLIENT_ID"], EVENT="ONAPPUPDATE")
+    ]
     for row in list(portal["event_handlers"].where(CLIENT_ID=application["CLIENT_ID"])):
         if row["EVENT"] not in ("ONAPPUPDATE", "ONAPPUNINSTALL"):
             portal["event_handlers"].remove(row["ID"])

@@ -49,10 +49,7 @@ def handle(portals: list[Portal], request: Request) -> Response:
         elif rule is not None:
             return faults.broken(rule, None)
     if portal is None:
-        response = (
-            _failed("invalid_client", "Client not found") if name == "oauth" else _failed("NO_AUTH_FOUND", "", 401)
-        )
-        return response
+        return _failed("invalid_client", "Client not found") if name == "oauth" else _failed("NO_AUTH_FOUND", "", 401)
     with portal.lock:
         response = token_answer(portal, params) if name == "oauth" else app_info(portal, params)
         portal.ledger.add(
@@ -165,7 +162,7 @@ def app_info(portal: Portal, params: Row) -> Response:
 
 
 def authorize_page(portal: Portal, request: Request) -> Response:
-    """The first step of the full flow: a redirect with a code for the person `user_id` (default the first administrator)."""
+    """The first step of the full flow: a redirect with a code for the person `user_id` (default 1)."""
     params = _parameters(request)
     with portal.lock:
         application = tokens.application_of(portal, plain(params.get("client_id")))

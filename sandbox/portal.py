@@ -43,6 +43,12 @@ class Table:
             insort(self.ids, number)
         return row
 
+    def clear(self) -> None:
+        """Forget every record and begin with id 1 again."""
+        self.rows.clear()
+        self.ids.clear()
+        self.last = 0
+
     def get(self, number: int | None) -> Row | None:
         """The record, or None."""
         return self.rows.get(number) if number is not None else None
@@ -272,7 +278,7 @@ class Portal:
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def __post_init__(self) -> None:
-        self.random = random.Random(self.seed)
+        self.random = random.Random(self.seed)  # noqa: S311 - made-up facts and plausible costs, never secrets
         self.tables: dict[str, Table] = {name: Table() for name in TABLES}
         self.ledger = Ledger(self.clock)
         self.faults: list[Row] = []

@@ -1,4 +1,4 @@
-"""The doors of REST: addresses, authorisation, parameters, limits, envelope, batch (general-principles.md, batch.md)."""
+"""The doors of REST: addresses, authorisation, parameters, limits, envelope, batch (general-principles.md)."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def name_positional(entry: Method, params: Any) -> Row:
     if isinstance(params, dict) and params and all(key.isdigit() for key in params):
         params = [params[key] for key in sorted(params, key=int)]
     if isinstance(params, list):
-        return {name: value for name, value in zip(entry.params, params, strict=False)}
+        return dict(zip(entry.params, params, strict=False))
     return dict(params)
 
 
@@ -240,7 +240,7 @@ def _with_faults(portal: Portal, name: str, inner: list[str], work: Callable[[],
         if before["effect"] == "delay":
             pause(portal, before["seconds"])
         elif before["effect"] == "error":
-            return failure(portal, RestError(before["error"], before["error_description"], before["status"] or 400))
+            return failure(portal, RestError(before["error"], before["error_description"], before["status"]))
         else:
             return faults.broken(before, None)
     response = work()
@@ -250,7 +250,7 @@ def _with_faults(portal: Portal, name: str, inner: list[str], work: Callable[[],
         if after["effect"] == "delay":
             pause(portal, after["seconds"])
         elif after["effect"] == "error":
-            return failure(portal, RestError(after["error"], after["error_description"], after["status"] or 400))
+            return failure(portal, RestError(after["error"], after["error_description"], after["status"]))
         else:
             return faults.broken(after, response)
     return response
@@ -263,7 +263,7 @@ def _inner_fault(portal: Portal, inner: list[str], when: str) -> Row | None:
         rule["count"] > 0 and rule["when"] == when and rule["method"].lower() in names and rule["effect"] != "error"
         for rule in portal.faults
     ):
-        return faults.take(portal, [name for name in inner], when, inner=True)
+        return faults.take(portal, inner, when, inner=True)
     return None
 
 
@@ -286,10 +286,7 @@ def _answer(portal: Portal, door: Door, params: Any, request: Request, entry: Ro
         call = caller.call(portal, method, params)
         entry["user_id"] = call.user_id
         entry["application"] = call.owner
-        if method.name == "batch":
-            outcome = Page(run_batch(caller, call))
-        else:
-            outcome = perform(call)
+        outcome = Page(run_batch(caller, call)) if method.name == "batch" else perform(call)
     except RestError as error:
         entry["error"] = error.code
         extra = {"time": timing(portal, start, began)} if error.code == "OPERATION_TIME_LIMIT" else None
@@ -372,7 +369,7 @@ def run_batch(caller: Caller, outer: Call) -> Row:
             if rule is not None and rule["effect"] == "delay":
                 pause(portal, rule["seconds"])
             elif rule is not None:
-                raise RestError(rule["error"], rule["error_description"], rule["status"] or 400)
+                raise RestError(rule["error"], rule["error_description"], rule["status"])
             method = find(name)
             if not method.batch:
                 raise RestError("ERROR_BATCH_METHOD_NOT_ALLOWED")

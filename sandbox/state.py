@@ -25,9 +25,7 @@ def save(portal: Portal, path: Path) -> None:
             "settings": asdict(portal.settings),
             "line": portal.line,
             "last": last,
-            "tokens": list(
-                {id(row): row for row in [*portal.tokens.values(), *portal.refresh_tokens.values()]}.values()
-            ),
+            "tokens": list(portal.refresh_tokens.values()),
         }
     with closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE IF NOT EXISTS record (kind TEXT, id INTEGER, body TEXT, PRIMARY KEY (kind, id))")
@@ -42,7 +40,7 @@ def load(portal: Portal, path: Path) -> None:
     with closing(sqlite3.connect(path)) as database, portal.lock:
         rest = json.loads(database.execute("SELECT body FROM record WHERE kind = 'portal'").fetchone()[0])
         for table in portal.tables.values():
-            table.__init__()  # type: ignore[misc]
+            table.clear()
         for kind, number, body in database.execute(
             "SELECT kind, id, body FROM record WHERE kind <> 'portal' ORDER BY id"
         ):
@@ -51,6 +49,8 @@ def load(portal: Portal, path: Path) -> None:
             portal.tables.setdefault(kind, Table()).add(row)
         for name, last in rest["last"].items():
             portal[name].last = max(portal[name].last, last)
+        # What is derived from the records is made anew from those that were read.
+        portal.held.clear()
         portal.member_id = rest["member_id"]
         portal.settings = Settings(**rest["settings"])
         portal.line = rest["line"]

@@ -1,6 +1,7 @@
 """Tasks as records, their rights and changes; the classic and the REST 3.0 methods print them in their own ways.
 
-Records live in portal["tasks"] under the upper-case names of the classic fields; times are unix seconds, STATUS a number
+Records live in portal["tasks"] under the upper-case names of the classic fields; times are unix seconds,
+STATUS a number
 (2 pending, 3 in progress, 4 supposedly completed, 5 completed, 6 deferred).
 """
 
@@ -59,11 +60,15 @@ def actions(row: Row, user: Row) -> dict[str, bool]:
     open_ = status in (PENDING, PROGRESS, DEFERRED)
     return {
         "accept": False, "decline": False, "complete": open_ and (boss or doer), "approve": status == SUPPOSED and boss,
-        "disapprove": status == SUPPOSED and boss, "start": status in (PENDING, DEFERRED) and doer, "pause": status == PROGRESS and doer,
-        "delegate": open_ and (boss or "responsible" in own), "remove": boss, "edit": boss, "defer": status in (PENDING, PROGRESS) and (boss or doer),
+        "disapprove": status == SUPPOSED and boss, "start": status in (PENDING, DEFERRED) and doer,
+        "pause": status == PROGRESS and doer,
+        "delegate": open_ and (boss or "responsible" in own), "remove": boss, "edit": boss,
+        "defer": status in (PENDING, PROGRESS) and (boss or doer),
         "renew": status in (SUPPOSED, COMPLETED, DEFERRED) and (boss or doer), "create": True,
-        "changeDeadline": boss or (row["ALLOW_CHANGE_DEADLINE"] == "Y" and doer), "checklistAddItems": boss or doer, "addFavorite": True,
-        "deleteFavorite": False, "rate": boss, "take": False, "edit.originator": False, "checklist.reorder": boss or doer,
+        "changeDeadline": boss or (row["ALLOW_CHANGE_DEADLINE"] == "Y" and doer), "checklistAddItems": boss or doer,
+        "addFavorite": True,
+        "deleteFavorite": False, "rate": boss, "take": False, "edit.originator": False,
+        "checklist.reorder": boss or doer,
         "elapsedtime.add": doer, "dayplan.timer.toggle": False, "edit.plan": boss, "checklist.add": boss or doer,
         "favorite.add": True, "favorite.delete": False,
     }  # fmt: skip
@@ -94,13 +99,19 @@ def create(portal: Portal, values: Row, actor: Actor) -> Row:
     """Store a new task; its CRM activity for each bound item, and ONTASKADD. TaskError for values that cannot be."""
     now = portal.now()
     row: Row = {
-        "TITLE": "", "DESCRIPTION": "", "RESPONSIBLE_ID": 0, "CREATED_BY": actor.user_id, "ACCOMPLICES": [], "AUDITORS": [],
-        "DEADLINE": None, "START_DATE_PLAN": None, "END_DATE_PLAN": None, "PRIORITY": 1, "TAGS": [], "GROUP_ID": 0, "STAGE_ID": 0,
+        "TITLE": "", "DESCRIPTION": "", "RESPONSIBLE_ID": 0, "CREATED_BY": actor.user_id, "ACCOMPLICES": [],
+        "AUDITORS": [],
+        "DEADLINE": None, "START_DATE_PLAN": None, "END_DATE_PLAN": None, "PRIORITY": 1, "TAGS": [], "GROUP_ID": 0,
+        "STAGE_ID": 0,
         "PARENT_ID": 0, "UF_CRM_TASK": [], "UF_TASK_WEBDAV_FILES": [], "UF_MAIL_MESSAGE": None, "TASK_CONTROL": "N",
-        "ALLOW_CHANGE_DEADLINE": "N", "ALLOW_TIME_TRACKING": "N", "MATCH_WORK_TIME": "N", "TIME_ESTIMATE": 0, "ADD_IN_REPORT": "N",
-        "XML_ID": None, "SE_PARAMETER": [], "STATUS": PENDING, "MARK": None, "CREATED_DATE": now, "CHANGED_BY": actor.user_id,
-        "CHANGED_DATE": now, "STATUS_CHANGED_BY": None, "STATUS_CHANGED_DATE": now, "CLOSED_BY": None, "CLOSED_DATE": None,
-        "DATE_START": None, "ACTIVITY_DATE": now, "GUID": "{" + str(uuid.UUID(int=portal.random.getrandbits(128))) + "}",
+        "ALLOW_CHANGE_DEADLINE": "N", "ALLOW_TIME_TRACKING": "N", "MATCH_WORK_TIME": "N", "TIME_ESTIMATE": 0,
+        "ADD_IN_REPORT": "N",
+        "XML_ID": None, "SE_PARAMETER": [], "STATUS": PENDING, "MARK": None, "CREATED_DATE": now,
+        "CHANGED_BY": actor.user_id,
+        "CHANGED_DATE": now, "STATUS_CHANGED_BY": None, "STATUS_CHANGED_DATE": now, "CLOSED_BY": None,
+        "CLOSED_DATE": None,
+        "DATE_START": None, "ACTIVITY_DATE": now,
+        "GUID": "{" + str(uuid.UUID(int=portal.random.getrandbits(128))) + "}",
         "CHAT_ID": 0,
     }  # fmt: skip
     row.update(values)

@@ -8,7 +8,8 @@ from sandbox.portal import Portal
 
 REASONS = {
     "200": "Success call", "304": "Missed call", "603": "Declined", "603-S": "Call declined", "403": "Forbidden",
-    "404": "Invalid number", "486": "Busy", "480": "Temporarily unavailable", "484": "Not available", "503": "Not available",
+    "404": "Invalid number", "486": "Busy", "480": "Temporarily unavailable", "484": "Not available",
+    "503": "Not available",
     "402": "Insufficient funds", "423": "Blocked", "OTHER": "Other",
 }  # fmt: skip
 _OF_NAME = {name: kind for kind, name in crm.WORD.items()}
@@ -24,7 +25,7 @@ def find_client(portal: Portal, phone: str) -> tuple[int, Row] | None:
 
 
 def begin(portal: Portal, phone: str, kind: int, line: str = "", user_id: int = 0, **more: object) -> Row:
-    """A call rings (or is dialled): its record; ONVOXIMPLANTCALLINIT. A lead at once, when the line makes it at start."""
+    """A call rings (or is dialled): its record; ONVOXIMPLANTCALLINIT. A lead at once, if the line makes it at start."""
     now = portal.now()
     external = bool(more.get("client_id"))
     prefix = "externalCall." if external else ""
@@ -90,7 +91,7 @@ def finish(portal: Portal, row: Row, code: str = "", *, reason: str = "", durati
            lead: bool | None = None, cost: float = 0.0, currency: str = "RUB", vote: int = 0) -> Row:  # fmt: skip
     """The end, in the order of a portal: lead, statistics, activity, robots of the lead, ONVOXIMPLANTCALLEND.
 
-    lead: overrides the line's setting (calls of telephony applications say it themselves). The statistics row is returned.
+    lead: overrides the line's setting (telephony applications say it themselves). Returns the statistics row.
     """
     code = code or ("200" if row["ANSWERED"] else "304")
     missed = code == "304" and row["TYPE"] in (2, 3)
@@ -112,7 +113,7 @@ def finish(portal: Portal, row: Row, code: str = "", *, reason: str = "", durati
         {
             "PORTAL_USER_ID": row["USER_ID"], "PORTAL_NUMBER": row["LINE"], "PHONE_NUMBER": row["PHONE"],
             "CALL_ID": row["CALL_ID"], "EXTERNAL_CALL_ID": row["EXTERNAL_ID"],
-            "CALL_CATEGORY": "external" if application else "external", "CALL_LOG": None, "CALL_DURATION": duration,
+            "CALL_CATEGORY": "external", "CALL_LOG": None, "CALL_DURATION": duration,
             "CALL_START_DATE": row["STARTED"], "CALL_RECORD_URL": None, "CALL_VOTE": vote or None, "COST": cost,
             "COST_CURRENCY": currency, "CALL_FAILED_CODE": code,
             "CALL_FAILED_REASON": reason or REASONS.get(code, REASONS["OTHER"]),
@@ -159,7 +160,8 @@ def _activity(portal: Portal, row: Row, entity: list[int], missed: bool, code: s
             "SETTINGS": {"MISSED_CALL": True} if missed else [], "IS_INCOMING_CHANNEL": "Y" if incoming else "N",
             "BINDINGS": [{"OWNER_TYPE_ID": kind, "OWNER_ID": item} for kind, item in bindings],
             "COMMUNICATIONS": [
-                {"TYPE": "PHONE", "VALUE": number, "ENTITY_ID": str(entity[1]), "ENTITY_TYPE_ID": str(entity[0]), "ENTITY_SETTINGS": []}
+                {"TYPE": "PHONE", "VALUE": number, "ENTITY_ID": str(entity[1]), "ENTITY_TYPE_ID": str(entity[0]),
+                    "ENTITY_SETTINGS": []}
             ],
         },
         Actor(row["USER_ID"], "system"),

@@ -52,7 +52,7 @@ def handle(portal: Portal, door: rest.Door, request: Request) -> Response:
     if before is not None and before["effect"] == "delay":
         rest.pause(portal, before["seconds"])
     elif before is not None and before["effect"] == "error":
-        response = failure(portal, RestError(before["error"], before["error_description"], before["status"] or 400))
+        response = failure(portal, RestError(before["error"], before["error_description"], before["status"]))
     elif before is not None:
         response = faults.broken(before, None)
     if response is None:
@@ -62,7 +62,7 @@ def handle(portal: Portal, door: rest.Door, request: Request) -> Response:
         if after is not None and after["effect"] == "delay":
             rest.pause(portal, after["seconds"])
         elif after is not None and after["effect"] == "error":
-            response = failure(portal, RestError(after["error"], after["error_description"], after["status"] or 400))
+            response = failure(portal, RestError(after["error"], after["error_description"], after["status"]))
         elif after is not None:
             response = faults.broken(after, response)
     entry["status"] = 0 if response.drop else response.status

@@ -19,13 +19,20 @@ def _offline(call: Call) -> bool:
 def _auth_type(call: Call, verb: str) -> int:
     wanted = call.integer("auth_type")
     if wanted and wanted != call.user_id and not call.admin:
-        raise RestError("ACCESS_DENIED", f"Access denied! Event {verb} with AUTH_TYPE requires administrator access rights")
+        raise RestError(
+            "ACCESS_DENIED", f"Access denied! Event {verb} with AUTH_TYPE requires administrator access rights"
+        )
     if _offline(call) and not call.admin:
         raise RestError("ACCESS_DENIED", f"Access denied! Offline events {verb} requires administrator access rights")
     return wanted
 
 
-@method("event.bind", application="WRONG_AUTH_TYPE", params="event handler auth_type event_type auth_connector options", cost=(0.01, 0.04))
+@method(
+    "event.bind",
+    application="WRONG_AUTH_TYPE",
+    params="event handler auth_type event_type auth_connector options",
+    cost=(0.01, 0.04),
+)
 def event_bind(call: Call) -> bool:
     application = call.application_only()
     name = call.text("event").upper()
@@ -132,12 +139,15 @@ def _offline_admin(call: Call) -> None:
         raise RestError("ACCESS_DENIED", "Access denied! Offline events requires administrator access rights")
 
 
-@method("event.offline.list", application="WRONG_AUTH_TYPE", params="filter order start auth_connector", cost=(0.0, 0.02))
+@method(
+    "event.offline.list", application="WRONG_AUTH_TYPE", params="filter order start auth_connector", cost=(0.0, 0.02)
+)
 def offline_list(call: Call) -> Page:
     _offline_admin(call)
     start = call.integer("start")
     rows, total, following = select_rows(
-        call.portal["offline_events"], filter=_upper(call.mapping("filter")), order=_upper(call.mapping("order")) or {"ID": "DESC"},
+        call.portal["offline_events"], filter=_upper(call.mapping("filter")),
+        order=_upper(call.mapping("order")) or {"ID": "DESC"},
         columns=_QUEUE, zone=call.portal.zone(), start=start, visible=_queue(call),
     )  # fmt: skip
     return page_of([_record(call, row, full=True) for row in rows], total, following, start)
@@ -147,7 +157,12 @@ def _upper(given: Row) -> Row:
     return {key.upper(): value for key, value in given.items()}
 
 
-@method("event.offline.get", application="WRONG_AUTH_TYPE", params="filter order limit clear process_id auth_connector error", cost=(0.0, 0.05))
+@method(
+    "event.offline.get",
+    application="WRONG_AUTH_TYPE",
+    params="filter order limit clear process_id auth_connector error",
+    cost=(0.0, 0.05),
+)
 def offline_get(call: Call) -> Row:
     _offline_admin(call)
     clear = call.get("clear") is None or yes(call.get("clear"))
@@ -163,7 +178,8 @@ def offline_get(call: Call) -> Row:
         return bool(row["PROCESS_ID"] == process)
 
     rows, _, _ = select_rows(
-        table, filter=_upper(call.mapping("filter")), order=_upper(call.mapping("order")) or {"TIMESTAMP_X": "ASC", "ID": "ASC"},
+        table, filter=_upper(call.mapping("filter")),
+        order=_upper(call.mapping("order")) or {"TIMESTAMP_X": "ASC", "ID": "ASC"},
         columns=_QUEUE, zone=call.portal.zone(), visible=visible, limit=max(1, min(call.integer("limit", 50), 200)),
     )  # fmt: skip
     made = [_record(call, row, full=False) for row in rows]
@@ -288,7 +304,14 @@ def placement_list(call: Call) -> list[str]:
     return placements.codes(frozenset(placements.BY_SCOPE) if yes(call.get("FULL")) else call.scopes)
 
 
-@method("placement.unbind", scope="placement", application="WRONG_AUTH_TYPE", params="PLACEMENT HANDLER USER_ID", writes=True, cost=(0.02, 0.08))
+@method(
+    "placement.unbind",
+    scope="placement",
+    application="WRONG_AUTH_TYPE",
+    params="PLACEMENT HANDLER USER_ID",
+    writes=True,
+    cost=(0.02, 0.08),
+)
 def placement_unbind(call: Call) -> Row:
     application = _admin(call)
     code = call.text("PLACEMENT").upper()
@@ -309,7 +332,14 @@ def placement_unbind(call: Call) -> Row:
 # --- signals to frames ----------------------------------------------------------------------------------------------
 
 
-@method("pull.application.event.add", scope="pull", application="WRONG_AUTH_TYPE", params="COMMAND PARAMS MODULE_ID USER_ID", writes=True, cost=(0.01, 0.05))
+@method(
+    "pull.application.event.add",
+    scope="pull",
+    application="WRONG_AUTH_TYPE",
+    params="COMMAND PARAMS MODULE_ID USER_ID",
+    writes=True,
+    cost=(0.01, 0.05),
+)
 def pull_add(call: Call) -> bool:
     application = call.application_only()
     command = call.text("COMMAND")
@@ -322,7 +352,8 @@ def pull_add(call: Call) -> bool:
     call.portal["pull"].add(
         {
             "CLIENT_ID": application["CLIENT_ID"], "COMMAND": command, "PARAMS": params if params is not None else [],
-            "MODULE_ID": call.text("MODULE_ID") or "application", "USERS": [one for one in users if one], "AT": call.portal.now(),
+            "MODULE_ID": call.text("MODULE_ID") or "application", "USERS": [one for one in users if one],
+            "AT": call.portal.now(),
         }
     )  # fmt: skip
     return True

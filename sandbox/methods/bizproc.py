@@ -83,7 +83,8 @@ def _subscription(value: Any) -> str:
 
 
 @method("bizproc.robot.add", scope="bizproc", application="ACCESS_DENIED", writes=True,
-        params="CODE HANDLER AUTH_USER_ID USE_SUBSCRIPTION NAME DESCRIPTION PROPERTIES RETURN_PROPERTIES DOCUMENT_TYPE FILTER USE_PLACEMENT PLACEMENT_HANDLER")  # fmt: skip
+        params="CODE HANDLER AUTH_USER_ID USE_SUBSCRIPTION NAME DESCRIPTION PROPERTIES RETURN_PROPERTIES "
+        "DOCUMENT_TYPE FILTER USE_PLACEMENT PLACEMENT_HANDLER")  # fmt: skip
 def robot_add(call: Call) -> bool:
     application = _admin_application(call)
     if not call.params or set(call.params) <= {"auth"}:
@@ -125,7 +126,12 @@ def robot_update(call: Call) -> bool:
         new["AUTH_USER_ID"] = as_int(fields["AUTH_USER_ID"]) or 0
     if "USE_SUBSCRIPTION" in fields:
         new["USE_SUBSCRIPTION"] = _subscription(fields["USE_SUBSCRIPTION"])
-    for key, read in (("PROPERTIES", _properties), ("RETURN_PROPERTIES", _properties), ("FILTER", _filter), ("DOCUMENT_TYPE", _document_type)):
+    for key, read in (
+        ("PROPERTIES", _properties),
+        ("RETURN_PROPERTIES", _properties),
+        ("FILTER", _filter),
+        ("DOCUMENT_TYPE", _document_type),
+    ):
         if key in fields:
             new[key] = read(fields[key])
     for key in ("NAME", "DESCRIPTION", "PLACEMENT_HANDLER"):
@@ -159,7 +165,13 @@ def robot_list(call: Call) -> list[str]:
     return [row["CODE"] for row in call.portal["robots"].where(CLIENT_ID=application["CLIENT_ID"])]
 
 
-@method("bizproc.event.send", scope="bizproc", application="ACCESS_DENIED", params="EVENT_TOKEN RETURN_VALUES LOG_MESSAGE", writes=True)
+@method(
+    "bizproc.event.send",
+    scope="bizproc",
+    application="ACCESS_DENIED",
+    params="EVENT_TOKEN RETURN_VALUES LOG_MESSAGE",
+    writes=True,
+)
 def event_send(call: Call) -> bool:
     client_id = str(call.application_only()["CLIENT_ID"])
     run = automation.waiting(call.portal, call.text("EVENT_TOKEN"), client_id)
@@ -168,7 +180,9 @@ def event_send(call: Call) -> bool:
     return True
 
 
-@method("bizproc.activity.log", scope="bizproc", application="ACCESS_DENIED", params="EVENT_TOKEN LOG_MESSAGE", writes=True)
+@method(
+    "bizproc.activity.log", scope="bizproc", application="ACCESS_DENIED", params="EVENT_TOKEN LOG_MESSAGE", writes=True
+)
 def activity_log(call: Call) -> bool:
     client_id = str(call.application_only()["CLIENT_ID"])
     text = call.text("LOG_MESSAGE")

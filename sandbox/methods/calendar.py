@@ -17,16 +17,20 @@ _FORMAT = "%d.%m.%Y %H:%M:%S"
 def settings_get(call: Call) -> Row:
     made: Row = {
         "work_time_start": "9", "work_time_end": "18",
-        "year_holidays": "1.01,2.01,3.01,4.01,5.01,6.01,7.01,8.01,23.02,8.03,1.05,9.05,12.06,4.11", "year_workdays": "31.12",
-        "week_holidays": ["SA", "SU"], "week_start": "MO", "user_name_template": "#NAME# #LAST_NAME#", "sync_by_push": False,
+        "year_holidays": "1.01,2.01,3.01,4.01,5.01,6.01,7.01,8.01,23.02,8.03,1.05,9.05,12.06,4.11",
+        "year_workdays": "31.12",
+        "week_holidays": ["SA", "SU"], "week_start": "MO", "user_name_template": "#NAME# #LAST_NAME#",
+        "sync_by_push": False,
         "user_show_login": True, "path_to_user": "/company/personal/user/#user_id#/",
-        "path_to_user_calendar": "/company/personal/user/#user_id#/calendar/", "path_to_group": "/workgroups/group/#group_id#/",
+        "path_to_user_calendar": "/company/personal/user/#user_id#/calendar/",
+        "path_to_group": "/workgroups/group/#group_id#/",
         "path_to_group_calendar": "/workgroups/group/#group_id#/calendar/", "path_to_vr": "", "path_to_rm": "",
         "rm_iblock_type": "", "rm_iblock_id": "", "dep_manager_sub": True, "denied_superpose_types": [],
         "pathes_for_sites": "", "forum_id": "8", "rm_for_sites": True, "path_to_type_company_calendar": "",
         "path_to_type_location": "", "path_to_type_open_event": "",
     }  # fmt: skip
-    return made | call.portal.held.get("calendar_settings", {})
+    made.update(call.portal.held.get("calendar_settings", {}))
+    return made
 
 
 def _need(call: Call, *names: str) -> None:
@@ -67,7 +71,8 @@ def accessibility(call: Call) -> Any:
                 {
                     "ID": 100_000 + user["ID"], "FROM_HR": True, "NAME": absent.get("name", "Отпуск ежегодный"),
                     "DT_FROM": display(portal, absent["from"]), "DT_TO": display(portal, absent["to"]),
-                    "ACCESSIBILITY": "absent", "IMPORTANCE": "normal", "FROM": int(absent["from"]), "TO": int(absent["to"]),
+                    "ACCESSIBILITY": "absent", "IMPORTANCE": "normal", "FROM": int(absent["from"]),
+                    "TO": int(absent["to"]),
                 }
             )  # fmt: skip
         made[str(number)] = found
@@ -75,11 +80,12 @@ def accessibility(call: Call) -> Any:
 
 
 def _busy(call: Call, event: Row, user: Row) -> Row:
-    offset = call.portal.zone(event["TZ"]).utcoffset(datetime.fromtimestamp(event["FROM"])) or timedelta()
+    offset = datetime.fromtimestamp(event["FROM"], call.portal.zone(event["TZ"])).utcoffset() or timedelta()
     hidden = event["PRIVATE"] and call.user_id not in (event["CREATED_BY"], event["OWNER_ID"])
     return {
         "ID": str(event["ID"]), "NAME": "Занят" if hidden else event["NAME"],
-        "DATE_FROM": display(call.portal, event["FROM"], event["TZ"]), "DATE_TO": display(call.portal, event["TO"], event["TZ"]),
+        "DATE_FROM": display(call.portal, event["FROM"], event["TZ"]),
+        "DATE_TO": display(call.portal, event["TO"], event["TZ"]),
         "DATE_FROM_TS_UTC": str(int(event["FROM"])), "DATE_TO_TS_UTC": str(int(event["TO"])),
         "~USER_OFFSET_FROM": int(offset.total_seconds()), "~USER_OFFSET_TO": int(offset.total_seconds()),
         "DT_SKIP_TIME": event["SKIP_TIME"], "TZ_FROM": event["TZ"], "TZ_TO": event["TZ"],
@@ -92,16 +98,30 @@ def section_of(portal: Portal, kind: str, owner: int) -> Row:
     known = portal["sections"].first(CAL_TYPE=kind, OWNER_ID=owner)
     if known is not None:
         return known
-    return portal["sections"].add({"CAL_TYPE": kind, "OWNER_ID": owner, "NAME": "Мой календарь", "COLOR": "#9dcf00", "TEXT_COLOR": "", "DESCRIPTION": "", "CREATED_BY": owner, "CREATED": portal.now()})
+    return portal["sections"].add(
+        {
+            "CAL_TYPE": kind,
+            "OWNER_ID": owner,
+            "NAME": "Мой календарь",
+            "COLOR": "#9dcf00",
+            "TEXT_COLOR": "",
+            "DESCRIPTION": "",
+            "CREATED_BY": owner,
+            "CREATED": portal.now(),
+        }
+    )
 
 
 def add_event(portal: Portal, values: Row) -> Row:
     """Store a calendar entry; FROM and TO are unix seconds. No event is sent (the caller does)."""
     row: Row = {
-        "CAL_TYPE": "user", "OWNER_ID": 0, "NAME": "", "FROM": 0.0, "TO": 0.0, "SKIP_TIME": "N", "TZ": portal.settings.timezone,
+        "CAL_TYPE": "user", "OWNER_ID": 0, "NAME": "", "FROM": 0.0, "TO": 0.0, "SKIP_TIME": "N",
+        "TZ": portal.settings.timezone,
         "CREATED_BY": 1, "CREATED": portal.now(), "CHANGED": portal.now(), "DESCRIPTION": "", "PRIVATE": False,
-        "ACCESSIBILITY": "busy", "IMPORTANCE": "normal", "IS_MEETING": False, "ATTENDEES": [], "MEETING": {}, "LOCATION": "",
-        "REMIND": [], "COLOR": "#9dcf00", "TEXT_COLOR": "", "RRULE": None, "CRM": [], "SECTION_ID": 0, "EVENT_TYPE": None, "VERSION": 1,
+        "ACCESSIBILITY": "busy", "IMPORTANCE": "normal", "IS_MEETING": False, "ATTENDEES": [], "MEETING": {},
+        "LOCATION": "",
+        "REMIND": [], "COLOR": "#9dcf00", "TEXT_COLOR": "", "RRULE": None, "CRM": [], "SECTION_ID": 0,
+        "EVENT_TYPE": None, "VERSION": 1,
     }  # fmt: skip
     row.update(values)
     if not row["SECTION_ID"]:
@@ -146,7 +166,9 @@ def _owner(call: Call) -> tuple[str, int]:
 
 
 @method("calendar.event.add", scope="calendar", writes=True,
-        params="type ownerId name from to from_ts to_ts section auto_detect_section skip_time timezone_from timezone_to description color text_color accessibility importance private_event rrule is_meeting location remind attendees host meeting crm_fields")  # fmt: skip
+        params="type ownerId name from to from_ts to_ts section auto_detect_section skip_time "
+        "timezone_from timezone_to description color text_color accessibility importance "
+        "private_event rrule is_meeting location remind attendees host meeting crm_fields")  # fmt: skip
 def event_add(call: Call) -> int:
     portal = call.portal
     kind, owner = _owner(call)
@@ -158,7 +180,9 @@ def event_add(call: Call) -> int:
     if section and not yes(call.get("auto_detect_section")):
         known = portal["sections"].get(section)
         if known is None or (known["CAL_TYPE"], known["OWNER_ID"]) != (kind, owner):
-            raise RestError("", "You specified an invalid calendar section ID or the user does not have access to it", 400)
+            raise RestError(
+                "", "You specified an invalid calendar section ID or the user does not have access to it", 400
+            )
     else:
         section = section_of(portal, kind, owner)["ID"]
     crm = call.get("crm_fields")
@@ -167,12 +191,14 @@ def event_add(call: Call) -> int:
     row = add_event(
         portal,
         {
-            "CAL_TYPE": kind, "OWNER_ID": owner, "NAME": name, "FROM": low, "TO": high, "TZ": zone, "SECTION_ID": section,
+            "CAL_TYPE": kind, "OWNER_ID": owner, "NAME": name, "FROM": low, "TO": high, "TZ": zone,
+            "SECTION_ID": section,
             "SKIP_TIME": "Y" if yes(call.get("skip_time")) else "N", "CREATED_BY": call.user_id,
             "DESCRIPTION": call.text("description"), "PRIVATE": yes(call.get("private_event")),
             "ACCESSIBILITY": call.text("accessibility") or "busy", "IMPORTANCE": call.text("importance") or "normal",
             "IS_MEETING": yes(call.get("is_meeting")), "LOCATION": call.text("location"), "COLOR": call.text("color"),
-            "TEXT_COLOR": call.text("text_color"), "REMIND": as_list(call.get("remind")), "RRULE": call.get("rrule") or None,
+            "TEXT_COLOR": call.text("text_color"), "REMIND": as_list(call.get("remind")),
+            "RRULE": call.get("rrule") or None,
             "MEETING": call.mapping("meeting"), "CRM": [plain(one) for one in as_list(crm)],
             "ATTENDEES": _attendees(call),
         },
@@ -191,7 +217,9 @@ def _attendees(call: Call) -> list[int]:
 def _event(call: Call, change: str, row: Row) -> None:
     verb = {"ADD": "create", "UPDATE": "update", "DELETE": "delete"}[change]
     call.portal.effect(verb, "calendar event", row["ID"], call.user_id, "rest")
-    delivery.emit(call.portal, f"ONCALENDARENTRY{change}", {"id": row["ID"]}, call.actor, entity=f"calendar {row['ID']}")
+    delivery.emit(
+        call.portal, f"ONCALENDARENTRY{change}", {"id": row["ID"]}, call.actor, entity=f"calendar {row['ID']}"
+    )
 
 
 def _found(call: Call) -> Row:
@@ -204,11 +232,17 @@ def _found(call: Call) -> Row:
 
 
 def _sees(call: Call, row: Row) -> bool:
-    return call.admin or row["CAL_TYPE"] != "user" or call.user_id in (row["OWNER_ID"], row["CREATED_BY"], *row["ATTENDEES"])
+    return (
+        call.admin
+        or row["CAL_TYPE"] != "user"
+        or call.user_id in (row["OWNER_ID"], row["CREATED_BY"], *row["ATTENDEES"])
+    )
 
 
 @method("calendar.event.update", scope="calendar", writes=True,
-        params="id type ownerId from to from_ts to_ts section name skip_time timezone_from timezone_to description color text_color accessibility importance private_event recurrence_mode current_date_from rrule is_meeting location remind attendees host meeting crm_fields")  # fmt: skip
+        params="id type ownerId from to from_ts to_ts section name skip_time timezone_from timezone_to "
+        "description color text_color accessibility importance private_event recurrence_mode "
+        "current_date_from rrule is_meeting location remind attendees host meeting crm_fields")  # fmt: skip
 def event_update(call: Call) -> int:
     row = _found(call)
     _owner(call)
@@ -217,7 +251,8 @@ def event_update(call: Call) -> int:
     new: Row = {}
     if any(call.get(name) not in (None, "") for name in ("from", "to", "from_ts", "to_ts")):
         new["FROM"], new["TO"], new["TZ"] = _moments(call)
-    texts = {"name": "NAME", "description": "DESCRIPTION", "location": "LOCATION", "color": "COLOR", "text_color": "TEXT_COLOR", "accessibility": "ACCESSIBILITY", "importance": "IMPORTANCE"}  # fmt: skip
+    texts = {"name": "NAME", "description": "DESCRIPTION", "location": "LOCATION", "color": "COLOR",
+        "text_color": "TEXT_COLOR", "accessibility": "ACCESSIBILITY", "importance": "IMPORTANCE"}  # fmt: skip
     for name, key in texts.items():
         if call.get(name) is not None:
             new[key] = call.text(name)
@@ -254,7 +289,9 @@ def event_delete(call: Call) -> bool:
 def as_entry(call: Call, row: Row) -> Row:
     """An entry as calendar.event.get and getbyid print it."""
     portal = call.portal
-    offset = int((portal.zone(row["TZ"]).utcoffset(datetime.fromtimestamp(row["FROM"])) or timedelta()).total_seconds())
+    offset = int(
+        (datetime.fromtimestamp(row["FROM"], portal.zone(row["TZ"])).utcoffset() or timedelta()).total_seconds()
+    )
     host = portal.user(row["CREATED_BY"]) or {"NAME": "", "LAST_NAME": ""}
     start, finish = (datetime.fromtimestamp(row[name], portal.zone(row["TZ"])) for name in ("FROM", "TO"))
     attendees = row["ATTENDEES"]
@@ -263,27 +300,35 @@ def as_entry(call: Call, row: Row) -> Row:
         "OWNER_ID": str(row["OWNER_ID"]), "NAME": row["NAME"], "DATE_FROM": start.strftime(_FORMAT),
         "DATE_TO": finish.strftime(_FORMAT), "ORIGINAL_DATE_FROM": None, "TZ_FROM": row["TZ"], "TZ_TO": row["TZ"],
         "TZ_OFFSET_FROM": str(offset), "TZ_OFFSET_TO": str(offset), "DATE_FROM_TS_UTC": str(int(row["FROM"])),
-        "DATE_TO_TS_UTC": str(int(row["TO"])), "DT_SKIP_TIME": row["SKIP_TIME"], "DT_LENGTH": int(row["TO"] - row["FROM"]),
-        "EVENT_TYPE": row["EVENT_TYPE"], "CREATED_BY": str(row["CREATED_BY"]), "DATE_CREATE": display(portal, row["CREATED"]),
+        "DATE_TO_TS_UTC": str(int(row["TO"])), "DT_SKIP_TIME": row["SKIP_TIME"],
+        "DT_LENGTH": int(row["TO"] - row["FROM"]),
+        "EVENT_TYPE": row["EVENT_TYPE"], "CREATED_BY": str(row["CREATED_BY"]),
+        "DATE_CREATE": display(portal, row["CREATED"]),
         "TIMESTAMP_X": display(portal, row["CHANGED"]), "DESCRIPTION": row["DESCRIPTION"],
-        "PRIVATE_EVENT": "1" if row["PRIVATE"] else "", "ACCESSIBILITY": row["ACCESSIBILITY"], "IMPORTANCE": row["IMPORTANCE"],
+        "PRIVATE_EVENT": "1" if row["PRIVATE"] else "", "ACCESSIBILITY": row["ACCESSIBILITY"],
+        "IMPORTANCE": row["IMPORTANCE"],
         "IS_MEETING": row["IS_MEETING"], "MEETING_STATUS": "H" if row["IS_MEETING"] else None,
         "MEETING_HOST": str(row["CREATED_BY"]),
         "MEETING": {
             "HOST_NAME": f"{host['NAME']} {host['LAST_NAME']}", "NOTIFY": bool(row["MEETING"].get("notify", False)),
-            "REINVITE": bool(row["MEETING"].get("reinvite", False)), "ALLOW_INVITE": bool(row["MEETING"].get("allow_invite", False)),
+            "REINVITE": bool(row["MEETING"].get("reinvite", False)),
+            "ALLOW_INVITE": bool(row["MEETING"].get("allow_invite", False)),
             "HIDE_GUESTS": bool(row["MEETING"].get("hide_guests", False)), "MEETING_CREATOR": row["CREATED_BY"],
             "LANGUAGE_ID": portal.settings.language, "MAIL_FROM": "",
         },
-        "LOCATION": row["LOCATION"], "REMIND": row["REMIND"], "COLOR": row["COLOR"], "RRULE": row["RRULE"] or "", "EXDATE": "",
+        "LOCATION": row["LOCATION"], "REMIND": row["REMIND"], "COLOR": row["COLOR"], "RRULE": row["RRULE"] or "",
+        "EXDATE": "",
         "DAV_XML_ID": f"{row['ID']}@{portal.member_id}", "G_EVENT_ID": "", "DAV_EXCH_LABEL": "", "CAL_DAV_LABEL": "",
-        "VERSION": str(row["VERSION"]), "ATTENDEES_CODES": [f"U{number}" for number in attendees or [row["CREATED_BY"]]],
+        "VERSION": str(row["VERSION"]),
+        "ATTENDEES_CODES": [f"U{number}" for number in attendees or [row["CREATED_BY"]]],
         "RECURRENCE_ID": None, "RELATIONS": "", "SECTION_ID": str(row["SECTION_ID"]), "SYNC_STATUS": None,
         "UF_CRM_CAL_EVENT": row["CRM"] or False, "UF_WEBDAV_CAL_EVENT": False, "SECTION_DAV_XML_ID": None,
-        "DATE_FROM_FORMATTED": start.strftime("%a %b %d %Y %H:%M:%S"), "DATE_TO_FORMATTED": finish.strftime("%a %b %d %Y %H:%M:%S"),
+        "DATE_FROM_FORMATTED": start.strftime("%a %b %d %Y %H:%M:%S"),
+        "DATE_TO_FORMATTED": finish.strftime("%a %b %d %Y %H:%M:%S"),
         "SECT_ID": str(row["SECTION_ID"]),
         "ATTENDEE_LIST": [
-            {"id": number, "entryId": str(row["ID"]), "status": "H" if number == row["CREATED_BY"] else "Q"} for number in attendees
+            {"id": number, "entryId": str(row["ID"]),
+                "status": "H" if number == row["CREATED_BY"] else "Q"} for number in attendees
         ],
         "COLLAB_ID": None, "~RRULE_DESCRIPTION": "",
         "attendeesEntityList": [{"entityId": "user", "id": number} for number in attendees or [row["CREATED_BY"]]],
@@ -327,11 +372,14 @@ def section_get(call: Call) -> list[Row]:
     return [
         {
             "ID": str(row["ID"]), "NAME": row["NAME"], "GAPI_CALENDAR_ID": None, "DESCRIPTION": row["DESCRIPTION"],
-            "COLOR": row["COLOR"], "TEXT_COLOR": row["TEXT_COLOR"], "EXPORT": {"ALLOW": False}, "CAL_DAV_CON": None, "SYNC_TOKEN": None, "PAGE_TOKEN": None, "EXTERNAL_TYPE": "local",
-            "DATE_CREATE": display(call.portal, row["CREATED"]), "TIMESTAMP_X": display(call.portal, row["CREATED"]), "IS_COLLAB": False,
+            "COLOR": row["COLOR"], "TEXT_COLOR": row["TEXT_COLOR"], "EXPORT": {"ALLOW": False}, "CAL_DAV_CON": None,
+            "SYNC_TOKEN": None, "PAGE_TOKEN": None, "EXTERNAL_TYPE": "local",
+            "DATE_CREATE": display(call.portal, row["CREATED"]), "TIMESTAMP_X": display(call.portal, row["CREATED"]),
+            "IS_COLLAB": False,
             "ACCESS": {f"U{row['OWNER_ID']}": 2, "G2": 10},
             "CAL_TYPE": row["CAL_TYPE"], "OWNER_ID": str(row["OWNER_ID"]), "CREATED_BY": str(row["CREATED_BY"]),
-            "PERM": {"view_time": True, "view_title": True, "view_full": True, "add": True, "edit": True, "edit_section": True, "access": True},
+            "PERM": {"view_time": True, "view_title": True, "view_full": True, "add": True, "edit": True,
+                "edit_section": True, "access": True},
         }
         for row in call.portal["sections"].where(CAL_TYPE=kind, OWNER_ID=owner)
     ]  # fmt: skip

@@ -41,7 +41,7 @@ def _register(kind: int) -> None:
     def add(call: Call) -> int:
         values, comms = _read(call, kind, _fields(call), new=True)
         row = crm.create(call.portal, kind, values, comms, call.actor)
-        return int(row.get("LEAD_NUMBER", row["ID"]))
+        return int(row["LEAD_NUMBER"] if "LEAD_NUMBER" in row else row["ID"])
 
     @method(f"{prefix}.update", scope="crm", params="id fields params", writes=True)
     def update(call: Call) -> bool:
@@ -106,7 +106,9 @@ def _upper(given: Row) -> Row:
 def _read(call: Call, kind: int, given: Row, *, new: bool) -> tuple[Row, list[Row]]:
     """As crm.read_fields, with the classic methods' errors: an empty code and a sentence."""
     try:
-        return crm.read_fields(call.portal, kind, {key.upper(): value for key, value in given.items()}, names="classic", new=new)
+        return crm.read_fields(
+            call.portal, kind, {key.upper(): value for key, value in given.items()}, names="classic", new=new
+        )
     except RestError as error:
         raise RestError("", error.description, 400) from None
 

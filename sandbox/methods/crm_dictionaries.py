@@ -9,7 +9,9 @@ from sandbox import automation, crm
 from sandbox.filters import Column, page_of, select_rows, split_key
 from sandbox.method import Call, Page, RestError, Row, as_int, as_list, as_map, method, plain
 
-_STATUS = {name: Column(name) for name in ("ENTITY_ID", "STATUS_ID", "NAME", "NAME_INIT", "SYSTEM", "COLOR", "SEMANTICS")}
+_STATUS = {
+    name: Column(name) for name in ("ENTITY_ID", "STATUS_ID", "NAME", "NAME_INIT", "SYSTEM", "COLOR", "SEMANTICS")
+}
 _STATUS |= {name: Column(name, "int") for name in ("ID", "SORT", "CATEGORY_ID")}
 _WORDS = {None: "process", "S": "success", "F": "failure"}
 
@@ -18,7 +20,8 @@ _WORDS = {None: "process", "S": "success", "F": "failure"}
 def status_list(call: Call) -> Page:
     rows, total, _ = select_rows(
         call.portal["statuses"], filter={key.upper(): value for key, value in call.mapping("filter").items()},
-        order={key.upper(): value for key, value in (call.mapping("order") or {"SORT": "ASC"}).items()}, columns=_STATUS,
+        order={key.upper(): value for key, value in (call.mapping("order") or {"SORT": "ASC"}).items()},
+        columns=_STATUS,
         zone=call.portal.zone(), unknown=lambda key: None, limit=10_000,
     )  # fmt: skip
     return Page([_status(row) for row in rows], total)
@@ -95,7 +98,9 @@ def stage_history(call: Call) -> Page:
     portal = call.portal
     kind = as_int(call.get("entityTypeId"))
     if kind not in crm.STAGE:
-        raise RestError("ENTITY_TYPE_NOT_SUPPORTED", f"Entity type '{plain(call.get('entityTypeId'))}' is not supported")
+        raise RestError(
+            "ENTITY_TYPE_NOT_SUPPORTED", f"Entity type '{plain(call.get('entityTypeId'))}' is not supported"
+        )
     names = ["ID", "TYPE_ID", "OWNER_ID", "CREATED_TIME"]
     columns = {name: Column(name, "int") for name in ("ID", "TYPE_ID", "OWNER_ID")}
     columns["CREATED_TIME"] = Column("CREATED_TIME", "time")
@@ -117,7 +122,8 @@ def stage_history(call: Call) -> Page:
         if plain(direction).upper() not in ("ASC", "DESC"):
             raise RestError(
                 "INVALID_ARG_VALUE",
-                f"Invalid order: allowed sort directions are `ASC, DESC`. But got '{plain(direction)}' for field '{name}'",
+                "Invalid order: allowed sort directions are `ASC, DESC`. "
+                f"But got '{plain(direction)}' for field '{name}'",
             )
     start = call.integer("start")
     own = call.user["OWN_LEADS_ONLY"] and not call.admin

@@ -28,7 +28,10 @@ def _original(call: Call) -> bool:
 def _fields(call: Call) -> Row:
     value = call.get("fields")
     if not isinstance(value, (dict, list)):
-        raise RestError("100", f"Invalid value {{{plain(value)}}} to match with parameter {{fields}}. Should be value of type array.")
+        raise RestError(
+            "100",
+            f"Invalid value {{{plain(value)}}} to match with parameter {{fields}}. Should be value of type array.",
+        )
     return as_map(value)
 
 
@@ -51,7 +54,13 @@ def item_get(call: Call) -> Row:
     return {"item": crm.as_item(call.portal, kind, row, original=_original(call))}
 
 
-@method("crm.item.update", scope="crm", params="entityTypeId! id! fields! useOriginalUfNames", style="controller", writes=True)
+@method(
+    "crm.item.update",
+    scope="crm",
+    params="entityTypeId! id! fields! useOriginalUfNames",
+    style="controller",
+    writes=True,
+)
 def item_update(call: Call) -> Row:
     given = _fields(call)
     kind, row = _found(call)
@@ -71,7 +80,12 @@ def item_delete(call: Call) -> list[Any]:
     return []
 
 
-@method("crm.item.list", scope="crm", params="entityTypeId! select filter order start useOriginalUfNames", style="controller")
+@method(
+    "crm.item.list",
+    scope="crm",
+    params="entityTypeId! select filter order start useOriginalUfNames",
+    style="controller",
+)
 def item_list(call: Call) -> Page:
     portal = call.portal
     kind = crm.check_type(as_int(call.get("entityTypeId")))
@@ -83,7 +97,8 @@ def item_list(call: Call) -> Page:
         if plain(direction).upper() not in ("ASC", "DESC"):
             raise RestError(
                 "INVALID_ARG_VALUE",
-                f"Invalid order: allowed sort directions are `ASC, DESC`. But got '{plain(direction)}' for field '{name}'",
+                "Invalid order: allowed sort directions are `ASC, DESC`. "
+                f"But got '{plain(direction)}' for field '{name}'",
             )
 
     def refuse(key: str) -> None:
@@ -91,9 +106,11 @@ def item_list(call: Call) -> Page:
 
     start = call.integer("start")
     rows, total, following = select_rows(
-        portal[kind], filter=_upper_id(as_map(call.get("filter"))), order=_upper_id(order), columns=columns | {"ID": columns["id"]},
+        portal[kind], filter=_upper_id(as_map(call.get("filter"))), order=_upper_id(order),
+        columns=columns | {"ID": columns["id"]},
         zone=portal.zone(), start=start, unknown=refuse,
-        visible=None if call.admin or not call.user["OWN_LEADS_ONLY"] else lambda row: crm.can_read(call.user, kind, row),
+        visible=None if call.admin or not call.user["OWN_LEADS_ONLY"] else lambda row: crm.can_read(call.user, kind,
+            row),
     )  # fmt: skip
     selected = [plain(name) for name in as_list(call.get("select"))]
     only: set[str] | None = None
@@ -126,7 +143,7 @@ def field_facts(one: crm.Field, *, item: bool) -> Row:
         kind = one.user["USER_TYPE_ID"]
     facts: Row = {
         "type": kind,
-        "isRequired": one.key in ("OPENED",) and item or one.user.get("MANDATORY") == "Y",
+        "isRequired": (one.key in ("OPENED",) and item) or one.user.get("MANDATORY") == "Y",
         "isReadOnly": "r" in one.flags or "x" in one.flags,
         "isImmutable": "i" in one.flags,
         "isMultiple": "m" in one.flags,
@@ -162,7 +179,8 @@ def item_fields(call: Call) -> Row:
         found[name] = {**field_facts(one, item=True), "upperName": one.upper}
     if kind != crm.DEAL:
         found["fm"] = {
-            "type": "crm_multifield", "isRequired": False, "isReadOnly": False, "isImmutable": False, "isMultiple": True,
+            "type": "crm_multifield", "isRequired": False, "isReadOnly": False, "isImmutable": False,
+            "isMultiple": True,
             "isDynamic": False, "title": "Множественные поля", "upperName": "FM",
         }  # fmt: skip
     return {"fields": found}

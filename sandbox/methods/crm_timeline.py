@@ -10,20 +10,78 @@ from sandbox.filters import Column, page_of, select_rows, to_time
 from sandbox.method import Call, Page, RestError, Row, as_int, as_list, as_map, method, missing, plain, yes
 
 _TIMES = ("CREATED", "LAST_UPDATED", "START_TIME", "END_TIME", "DEADLINE")
-_NUMBERS = (
-    "ID OWNER_ID OWNER_TYPE_ID TYPE_ID ASSOCIATED_ENTITY_ID STATUS RESPONSIBLE_ID PRIORITY NOTIFY_TYPE NOTIFY_VALUE "
-    "DESCRIPTION_TYPE DIRECTION AUTHOR_ID EDITOR_ID RESULT_MARK RESULT_STATUS RESULT_STREAM AUTOCOMPLETE_RULE"
-).split()
-_TEXTS = (
-    "PROVIDER_ID PROVIDER_TYPE_ID PROVIDER_GROUP_ID SUBJECT DESCRIPTION LOCATION ORIGINATOR_ID ORIGIN_ID"
-).split()
-_FIELDS = (
-    "ID OWNER_ID OWNER_TYPE_ID TYPE_ID PROVIDER_ID PROVIDER_TYPE_ID PROVIDER_GROUP_ID ASSOCIATED_ENTITY_ID SUBJECT "
-    "CREATED LAST_UPDATED START_TIME END_TIME DEADLINE COMPLETED STATUS RESPONSIBLE_ID PRIORITY NOTIFY_TYPE "
-    "NOTIFY_VALUE DESCRIPTION DESCRIPTION_TYPE DIRECTION LOCATION SETTINGS ORIGINATOR_ID ORIGIN_ID AUTHOR_ID EDITOR_ID "
-    "PROVIDER_PARAMS PROVIDER_DATA RESULT_MARK RESULT_VALUE RESULT_SUM RESULT_CURRENCY_ID RESULT_STATUS RESULT_STREAM "
-    "RESULT_SOURCE_ID AUTOCOMPLETE_RULE IS_INCOMING_CHANNEL"
-).split()
+_NUMBERS = [
+    "ID",
+    "OWNER_ID",
+    "OWNER_TYPE_ID",
+    "TYPE_ID",
+    "ASSOCIATED_ENTITY_ID",
+    "STATUS",
+    "RESPONSIBLE_ID",
+    "PRIORITY",
+    "NOTIFY_TYPE",
+    "NOTIFY_VALUE",
+    "DESCRIPTION_TYPE",
+    "DIRECTION",
+    "AUTHOR_ID",
+    "EDITOR_ID",
+    "RESULT_MARK",
+    "RESULT_STATUS",
+    "RESULT_STREAM",
+    "AUTOCOMPLETE_RULE",
+]
+_TEXTS = [
+    "PROVIDER_ID",
+    "PROVIDER_TYPE_ID",
+    "PROVIDER_GROUP_ID",
+    "SUBJECT",
+    "DESCRIPTION",
+    "LOCATION",
+    "ORIGINATOR_ID",
+    "ORIGIN_ID",
+]
+_FIELDS = [
+    "ID",
+    "OWNER_ID",
+    "OWNER_TYPE_ID",
+    "TYPE_ID",
+    "PROVIDER_ID",
+    "PROVIDER_TYPE_ID",
+    "PROVIDER_GROUP_ID",
+    "ASSOCIATED_ENTITY_ID",
+    "SUBJECT",
+    "CREATED",
+    "LAST_UPDATED",
+    "START_TIME",
+    "END_TIME",
+    "DEADLINE",
+    "COMPLETED",
+    "STATUS",
+    "RESPONSIBLE_ID",
+    "PRIORITY",
+    "NOTIFY_TYPE",
+    "NOTIFY_VALUE",
+    "DESCRIPTION",
+    "DESCRIPTION_TYPE",
+    "DIRECTION",
+    "LOCATION",
+    "SETTINGS",
+    "ORIGINATOR_ID",
+    "ORIGIN_ID",
+    "AUTHOR_ID",
+    "EDITOR_ID",
+    "PROVIDER_PARAMS",
+    "PROVIDER_DATA",
+    "RESULT_MARK",
+    "RESULT_VALUE",
+    "RESULT_SUM",
+    "RESULT_CURRENCY_ID",
+    "RESULT_STATUS",
+    "RESULT_STREAM",
+    "RESULT_SOURCE_ID",
+    "AUTOCOMPLETE_RULE",
+    "IS_INCOMING_CHANNEL",
+]
 _COLUMNS = {name: Column(name, "int") for name in _NUMBERS} | {name: Column(name) for name in _TEXTS}
 _COLUMNS |= {name: Column(name, "time") for name in _TIMES}
 _COLUMNS |= {name: Column(name, "flag") for name in ("COMPLETED", "IS_INCOMING_CHANNEL")}
@@ -144,7 +202,9 @@ def activity_add(call: Call) -> int:
     kind, number = as_int(given.get("OWNER_TYPE_ID")) or 0, as_int(given.get("OWNER_ID")) or 0
     item = call.portal[kind].get(number) if kind in crm.FIELDS else None
     if item is None:
-        raise RestError("", "Could not build binding. Please ensure that owner info and communications are defined correctly", 400)
+        raise RestError(
+            "", "Could not build binding. Please ensure that owner info and communications are defined correctly", 400
+        )
     if not crm.can_change(call.user, kind, item):
         raise RestError("", "Access denied.", 400)
     values: Row = {
@@ -156,7 +216,8 @@ def activity_add(call: Call) -> int:
             for one in communications
         ],
         "PROVIDER_ID": plain(given.get("PROVIDER_ID")) or {1: "CRM_MEETING", 2: "CRM_CALL", 4: "CRM_EMAIL"}[kind_of],
-        "PROVIDER_TYPE_ID": plain(given.get("PROVIDER_TYPE_ID")) or {1: "MEETING", 2: "CALL", 4: "EMAIL", 6: ""}[kind_of],
+        "PROVIDER_TYPE_ID": plain(given.get("PROVIDER_TYPE_ID")) or {1: "MEETING", 2: "CALL", 4: "EMAIL",
+            6: ""}[kind_of],
     }  # fmt: skip
     for name in _TEXTS:
         if name in given and name not in values:
@@ -175,7 +236,9 @@ def activity_add(call: Call) -> int:
             values[name] = given[name]
     row = crm.add_activity(call.portal, values, call.actor)
     if kind_of == 4 and values.get("DIRECTION") == 2 and values.get("COMPLETED") == "Y":
-        call.portal["sent_mail"].add({"ACTIVITY_ID": row["ID"], "TO": values["COMMUNICATIONS"][0]["VALUE"], "SUBJECT": values["SUBJECT"]})
+        call.portal["sent_mail"].add(
+            {"ACTIVITY_ID": row["ID"], "TO": values["COMMUNICATIONS"][0]["VALUE"], "SUBJECT": values["SUBJECT"]}
+        )
         call.portal.effect("send", "email", row["ID"], call.user_id, "rest", to=values["COMMUNICATIONS"][0]["VALUE"])
     return int(row["ID"])
 
@@ -202,7 +265,9 @@ def activity_update(call: Call) -> bool:
     row.update(new)
     row["LAST_UPDATED"], row["EDITOR_ID"] = call.portal.now(), call.user_id
     call.portal.effect("update", "activity", row["ID"], call.user_id, "rest")
-    delivery.emit(call.portal, "ONCRMACTIVITYUPDATE", {"FIELDS": {"ID": row["ID"]}}, call.actor, entity=f"activity {row['ID']}")
+    delivery.emit(
+        call.portal, "ONCRMACTIVITYUPDATE", {"FIELDS": {"ID": row["ID"]}}, call.actor, entity=f"activity {row['ID']}"
+    )
     return True
 
 
@@ -211,7 +276,9 @@ def activity_delete(call: Call) -> bool:
     row = _found(call)
     call.portal["activities"].remove(row["ID"])
     call.portal.effect("delete", "activity", row["ID"], call.user_id, "rest")
-    delivery.emit(call.portal, "ONCRMACTIVITYDELETE", {"FIELDS": {"ID": row["ID"]}}, call.actor, entity=f"activity {row['ID']}")
+    delivery.emit(
+        call.portal, "ONCRMACTIVITYDELETE", {"FIELDS": {"ID": row["ID"]}}, call.actor, entity=f"activity {row['ID']}"
+    )
     return True
 
 
@@ -283,7 +350,8 @@ def comment_add(call: Call) -> int:
     row = call.portal["comments"].add(
         {
             "ENTITY_ID": number, "ENTITY_TYPE": crm.WORD[kind].lower(), "CREATED": call.portal.now(), "COMMENT": text,
-            "AUTHOR_ID": author if call.portal.user(author) else call.user_id, "FILES": _files(call, given.get("FILES")),
+            "AUTHOR_ID": author if call.portal.user(author) else call.user_id,
+            "FILES": _files(call, given.get("FILES")),
         }
     )  # fmt: skip
     crm.touch(call.portal, kind, number, call.user_id)
@@ -293,8 +361,16 @@ def comment_add(call: Call) -> int:
 
 def _comment_event(call: Call, change: str, row: Row) -> None:
     verb = {"ADD": "create", "UPDATE": "update", "DELETE": "delete"}[change]
-    call.portal.effect(verb, "comment", row["ID"], call.user_id, "rest", owner=f"{row['ENTITY_TYPE']} {row['ENTITY_ID']}")
-    delivery.emit(call.portal, f"ONCRMTIMELINECOMMENT{change}", {"FIELDS": {"ID": row["ID"]}}, call.actor, entity=f"comment {row['ID']}")
+    call.portal.effect(
+        verb, "comment", row["ID"], call.user_id, "rest", owner=f"{row['ENTITY_TYPE']} {row['ENTITY_ID']}"
+    )
+    delivery.emit(
+        call.portal,
+        f"ONCRMTIMELINECOMMENT{change}",
+        {"FIELDS": {"ID": row["ID"]}},
+        call.actor,
+        entity=f"comment {row['ID']}",
+    )
 
 
 def _comment_found(call: Call, *, change: bool) -> Row:
@@ -303,10 +379,9 @@ def _comment_found(call: Call, *, change: bool) -> Row:
     row = call.portal["comments"].get(as_int(call.get("id")))
     if row is None:
         raise RestError("NOT_FOUND", "Not found.", 400)
-    owner_type, owner = as_int(call.get("ownerTypeId")), as_int(call.get("ownerId"))
-    if owner_type is not None and owner is not None:
-        if (owner_type, owner) != (_KIND_OF[row["ENTITY_TYPE"]], row["ENTITY_ID"]):
-            raise RestError("OWNER_NOT_FOUND", "Owner was not found", 400)
+    named = as_int(call.get("ownerTypeId")), as_int(call.get("ownerId"))
+    if None not in named and named != (_KIND_OF[row["ENTITY_TYPE"]], row["ENTITY_ID"]):
+        raise RestError("OWNER_NOT_FOUND", "Owner was not found", 400)
     _owner(call, _KIND_OF[row["ENTITY_TYPE"]], row["ENTITY_ID"], change=change)
     if change and not call.admin and row["AUTHOR_ID"] != call.user_id:
         raise RestError("ACCESS_DENIED", "Access denied.", 400)
@@ -340,7 +415,11 @@ def comment_delete(call: Call) -> None:
 
 
 _COMMENT_COLUMNS = {name: Column(name, "int") for name in ("ID", "ENTITY_ID", "AUTHOR_ID")}
-_COMMENT_COLUMNS |= {"ENTITY_TYPE": Column("ENTITY_TYPE"), "COMMENT": Column("COMMENT"), "CREATED": Column("CREATED", "time")}
+_COMMENT_COLUMNS |= {
+    "ENTITY_TYPE": Column("ENTITY_TYPE"),
+    "COMMENT": Column("COMMENT"),
+    "CREATED": Column("CREATED", "time"),
+}
 
 
 @method("crm.timeline.comment.list", scope="crm", params="order filter select start")

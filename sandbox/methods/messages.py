@@ -37,25 +37,45 @@ def _notify(call: Call, *, system: bool) -> int:
             table.remove(row["ID"])
     row = table.add(
         {
-            "USER_ID": number, "FROM_USER_ID": 0 if system else call.user_id, "MESSAGE": text, "MESSAGE_OUT": call.text("MESSAGE_OUT"),
-            "TAG": tag, "SUB_TAG": call.text("SUB_TAG"), "ATTACH": call.get("ATTACH"), "OWNER": call.owner, "AT": call.portal.now(),
+            "USER_ID": number, "FROM_USER_ID": 0 if system else call.user_id, "MESSAGE": text,
+            "MESSAGE_OUT": call.text("MESSAGE_OUT"),
+            "TAG": tag, "SUB_TAG": call.text("SUB_TAG"), "ATTACH": call.get("ATTACH"), "OWNER": call.owner,
+            "AT": call.portal.now(),
         }
     )  # fmt: skip
     call.portal.effect("create", "notice", row["ID"], call.user_id, "rest", to=number)
     return int(row["ID"])
 
 
-@method("im.notify.personal.add", scope="im", params="USER_ID MESSAGE MESSAGE_OUT TAG SUB_TAG ATTACH CLIENT_ID", writes=True, cost=(0.03, 0.12))
+@method(
+    "im.notify.personal.add",
+    scope="im",
+    params="USER_ID MESSAGE MESSAGE_OUT TAG SUB_TAG ATTACH CLIENT_ID",
+    writes=True,
+    cost=(0.03, 0.12),
+)
 def notify_personal(call: Call) -> int:
     return _notify(call, system=False)
 
 
-@method("im.notify.system.add", scope="im", params="USER_ID MESSAGE MESSAGE_OUT TAG SUB_TAG ATTACH CLIENT_ID", writes=True, cost=(0.03, 0.12))
+@method(
+    "im.notify.system.add",
+    scope="im",
+    params="USER_ID MESSAGE MESSAGE_OUT TAG SUB_TAG ATTACH CLIENT_ID",
+    writes=True,
+    cost=(0.03, 0.12),
+)
 def notify_system(call: Call) -> int:
     return _notify(call, system=True)
 
 
-@method("im.message.add", scope="im", params="DIALOG_ID MESSAGE ATTACH KEYBOARD MENU SYSTEM URL_PREVIEW REPLY_ID", writes=True, cost=(0.03, 0.12))
+@method(
+    "im.message.add",
+    scope="im",
+    params="DIALOG_ID MESSAGE ATTACH KEYBOARD MENU SYSTEM URL_PREVIEW REPLY_ID",
+    writes=True,
+    cost=(0.03, 0.12),
+)
 def message_add(call: Call) -> int:
     dialog = call.text("DIALOG_ID")
     text = call.text("MESSAGE")

@@ -10,18 +10,73 @@ from sandbox.portal import Portal
 
 _SCOPE = "user|user_basic|user_brief"
 _CONTACTS = ("EMAIL", "PERSONAL_MOBILE", "WORK_PHONE", "PERSONAL_WWW", "PERSONAL_BIRTHDAY", "PERSONAL_CITY")
-_PLAIN = (
-    "ID XML_ID ACTIVE NAME LAST_NAME SECOND_NAME EMAIL LAST_LOGIN DATE_REGISTER TIME_ZONE IS_ONLINE TIMESTAMP_X "
-    "LAST_ACTIVITY_DATE PERSONAL_GENDER PERSONAL_WWW PERSONAL_BIRTHDAY PERSONAL_PHOTO PERSONAL_MOBILE PERSONAL_CITY "
-    "WORK_PHONE WORK_POSITION UF_EMPLOYMENT_DATE UF_DEPARTMENT UF_PHONE_INNER UF_TIMEMAN USER_TYPE"
-).split()
+_PLAIN = [
+    "ID",
+    "XML_ID",
+    "ACTIVE",
+    "NAME",
+    "LAST_NAME",
+    "SECOND_NAME",
+    "EMAIL",
+    "LAST_LOGIN",
+    "DATE_REGISTER",
+    "TIME_ZONE",
+    "IS_ONLINE",
+    "TIMESTAMP_X",
+    "LAST_ACTIVITY_DATE",
+    "PERSONAL_GENDER",
+    "PERSONAL_WWW",
+    "PERSONAL_BIRTHDAY",
+    "PERSONAL_PHOTO",
+    "PERSONAL_MOBILE",
+    "PERSONAL_CITY",
+    "WORK_PHONE",
+    "WORK_POSITION",
+    "UF_EMPLOYMENT_DATE",
+    "UF_DEPARTMENT",
+    "UF_PHONE_INNER",
+    "UF_TIMEMAN",
+    "USER_TYPE",
+]
 # Fields that exist on a portal and are empty in this one: user.fields names them, user.get leaves them out.
-_NEVER_FILLED = (
-    "TITLE PERSONAL_PROFESSION PERSONAL_ICQ PERSONAL_PHONE PERSONAL_FAX PERSONAL_PAGER PERSONAL_STREET PERSONAL_MAILBOX "
-    "PERSONAL_STATE PERSONAL_ZIP PERSONAL_COUNTRY PERSONAL_NOTES WORK_COMPANY WORK_DEPARTMENT WORK_WWW WORK_FAX WORK_PAGER "
-    "WORK_STREET WORK_MAILBOX WORK_CITY WORK_STATE WORK_ZIP WORK_COUNTRY WORK_PROFILE WORK_LOGO WORK_NOTES UF_SKYPE_LINK "
-    "UF_ZOOM UF_INTERESTS UF_SKILLS UF_WEB_SITES UF_XING UF_LINKEDIN UF_TWITTER UF_SKYPE UF_DISTRICT"
-).split()
+_NEVER_FILLED = [
+    "TITLE",
+    "PERSONAL_PROFESSION",
+    "PERSONAL_ICQ",
+    "PERSONAL_PHONE",
+    "PERSONAL_FAX",
+    "PERSONAL_PAGER",
+    "PERSONAL_STREET",
+    "PERSONAL_MAILBOX",
+    "PERSONAL_STATE",
+    "PERSONAL_ZIP",
+    "PERSONAL_COUNTRY",
+    "PERSONAL_NOTES",
+    "WORK_COMPANY",
+    "WORK_DEPARTMENT",
+    "WORK_WWW",
+    "WORK_FAX",
+    "WORK_PAGER",
+    "WORK_STREET",
+    "WORK_MAILBOX",
+    "WORK_CITY",
+    "WORK_STATE",
+    "WORK_ZIP",
+    "WORK_COUNTRY",
+    "WORK_PROFILE",
+    "WORK_LOGO",
+    "WORK_NOTES",
+    "UF_SKYPE_LINK",
+    "UF_ZOOM",
+    "UF_INTERESTS",
+    "UF_SKILLS",
+    "UF_WEB_SITES",
+    "UF_XING",
+    "UF_LINKEDIN",
+    "UF_TWITTER",
+    "UF_SKYPE",
+    "UF_DISTRICT",
+]
 _COLUMNS = {name: Column(name) for name in _PLAIN}
 _COLUMNS |= {
     "ID": Column("ID", "int"),
@@ -30,7 +85,9 @@ _COLUMNS |= {
     "UF_DEPARTMENT": Column("UF_DEPARTMENT", "int"),
     "DATE_REGISTER": Column("DATE_REGISTER", "time"),
     "LAST_LOGIN": Column("LAST_LOGIN", "time"),
-    "NAME_SEARCH": Column("NAME_SEARCH", "text", lambda row: f"{row['NAME']} {row['LAST_NAME']} {row['WORK_POSITION']}"),
+    "NAME_SEARCH": Column(
+        "NAME_SEARCH", "text", lambda row: f"{row['NAME']} {row['LAST_NAME']} {row['WORK_POSITION']}"
+    ),
 }
 
 
@@ -50,7 +107,9 @@ def as_user(call: Call, row: Row, *, current: bool = False) -> Row:
         elif name == "LAST_ACTIVITY_DATE":
             at = row[name]
             # A list prints this moment as an empty object (so the documented examples), user.current as text.
-            made[name] = datetime.fromtimestamp(at, portal.zone()).strftime("%Y-%m-%d %H:%M:%S") if at and current else {}
+            made[name] = (
+                datetime.fromtimestamp(at, portal.zone()).strftime("%Y-%m-%d %H:%M:%S") if at and current else {}
+            )
         elif name == "UF_TIMEMAN":
             made[name] = "Y" if portal.settings.timeman else "N"
         elif name == "ID":
@@ -71,7 +130,8 @@ def _list(call: Call, given: Row) -> Page:
     sort = call.text("sort").upper() or "ID"
     order = call.text("order").upper() or "ASC"
     rows, total, following = select_rows(
-        call.portal["users"], filter=filters, order={sort: order}, columns=_COLUMNS, zone=call.portal.zone(), start=start,
+        call.portal["users"], filter=filters, order={sort: order}, columns=_COLUMNS, zone=call.portal.zone(),
+        start=start,
         unknown=lambda key: None,
     )  # fmt: skip
     made = [as_user(call, row) for row in rows]
@@ -104,7 +164,9 @@ def user_search(call: Call) -> Page:
         elif upper in ("NAME", "LAST_NAME", "WORK_POSITION", "UF_DEPARTMENT_NAME"):
             if upper == "UF_DEPARTMENT_NAME":
                 word = plain(value).casefold()
-                wanted["UF_DEPARTMENT"] = [one["ID"] for one in call.portal["departments"] if word in one["NAME"].casefold()] or [-1]
+                wanted["UF_DEPARTMENT"] = [
+                    one["ID"] for one in call.portal["departments"] if word in one["NAME"].casefold()
+                ] or [-1]
             else:
                 wanted["%" + upper] = value
         else:
@@ -124,7 +186,13 @@ def user_admin(call: Call) -> bool:
 
 @method("user.fields", scope=_SCOPE)
 def user_fields(call: Call) -> Row:
-    titles = {"ID": "ID", "ACTIVE": "Активность", "NAME": "Имя", "LAST_NAME": "Фамилия", "UF_DEPARTMENT": "Подразделения"}
+    titles = {
+        "ID": "ID",
+        "ACTIVE": "Активность",
+        "NAME": "Имя",
+        "LAST_NAME": "Фамилия",
+        "UF_DEPARTMENT": "Подразделения",
+    }
     return {name: titles.get(name, name) for name in [*_PLAIN, *_NEVER_FILLED]}
 
 
@@ -173,8 +241,10 @@ def set_clock(portal: Portal, user: Row, action: str, report: str = "") -> Row:
     now = portal.now()
     day = work_day(portal, user)
     if action == "open":
-        if day is None or day["FINISH"] is not None and not same_day(portal, day["START"], now):
-            day = portal["work_days"].add({"USER_ID": user["ID"], "START": now, "FINISH": None, "LEAKS": 0.0, "PAUSED": None, "REPORT": ""})
+        if day is None or (day["FINISH"] is not None and not same_day(portal, day["START"], now)):
+            day = portal["work_days"].add(
+                {"USER_ID": user["ID"], "START": now, "FINISH": None, "LEAKS": 0.0, "PAUSED": None, "REPORT": ""}
+            )
         elif day["PAUSED"] is not None or day["FINISH"] is not None:
             day["LEAKS"] += now - (day["PAUSED"] if day["PAUSED"] is not None else day["FINISH"])
             day["PAUSED"] = day["FINISH"] = None
@@ -219,7 +289,9 @@ def day_status(portal: Portal, user: Row, *, finish_default: bool) -> Row:
     """What timeman.status prints: OPENED, PAUSED, CLOSED, or EXPIRED when a former day was never closed."""
     zone = portal.zone(user["TIME_ZONE"])
     day = work_day(portal, user)
-    status = "CLOSED" if day is None or day["FINISH"] is not None else "PAUSED" if day["PAUSED"] is not None else "OPENED"
+    status = (
+        "CLOSED" if day is None or day["FINISH"] is not None else "PAUSED" if day["PAUSED"] is not None else "OPENED"
+    )
     if day is not None and status != "CLOSED" and not same_day(portal, day["START"], portal.now()):
         status = "EXPIRED"
     leaks = day["LEAKS"] if day else 0.0
@@ -230,14 +302,18 @@ def day_status(portal: Portal, user: Row, *, finish_default: bool) -> Row:
         return None if at is None else datetime.fromtimestamp(int(at), zone).isoformat()
 
     made: Row = {
-        "STATUS": status, "TIME_START": iso(day["START"]) if day else None, "TIME_FINISH": iso(day["FINISH"]) if day else None,
+        "STATUS": status, "TIME_START": iso(day["START"]) if day else None,
+        "TIME_FINISH": iso(day["FINISH"]) if day else None,
         "DURATION": _hms(day["FINISH"] - day["START"] - leaks) if day and day["FINISH"] is not None else "00:00:00",
-        "TIME_LEAKS": _hms(leaks), "ACTIVE": day is not None and day["FINISH"] is not None, "IP_OPEN": "", "IP_CLOSE": "",
+        "TIME_LEAKS": _hms(leaks), "ACTIVE": day is not None and day["FINISH"] is not None, "IP_OPEN": "",
+        "IP_CLOSE": "",
         "LAT_OPEN": 0, "LON_OPEN": 0, "LAT_CLOSE": 0, "LON_CLOSE": 0,
         "TZ_OFFSET": int((datetime.fromtimestamp(portal.now(), zone).utcoffset() or timedelta()).total_seconds()),
     }  # fmt: skip
     if finish_default:
-        at = datetime.fromtimestamp(day["START"] if day else portal.now(), zone).replace(hour=18, minute=0, second=0, microsecond=0)
+        at = datetime.fromtimestamp(day["START"] if day else portal.now(), zone).replace(
+            hour=18, minute=0, second=0, microsecond=0
+        )
         made["TIME_FINISH_DEFAULT"] = at.isoformat()
     return made
 
@@ -299,5 +375,3 @@ def timeman_settings(call: Call) -> Row:
         "ADMIN": bool(user["ADMIN"]),
     }  # fmt: skip
     return made
-
-

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+
 from sandbox import tasks
-from sandbox.filters import Column, Test, page_of, select_rows, to_time
+from sandbox.filters import Column, Test, empty_first, page_of, select_rows, to_time
 from sandbox.method import Call, Page, RestError, Row, as_int, as_list, as_map, method, missing, plain, yes
 
 _FLAGS = ("TASK_CONTROL", "ALLOW_CHANGE_DEADLINE", "ALLOW_TIME_TRACKING", "MATCH_WORK_TIME", "ADD_IN_REPORT")
 _TIMES = ("DEADLINE", "START_DATE_PLAN", "END_DATE_PLAN")
 _NUMBERS = ("RESPONSIBLE_ID", "CREATED_BY", "PRIORITY", "GROUP_ID", "PARENT_ID", "TIME_ESTIMATE", "STAGE_ID")
 _PEOPLE = ("ACCOMPLICES", "AUDITORS")
-_NOT_FOUND = "TASKS_ERROR_EXCEPTION_#1048582; Task not found or not accessible; 1048582/TE/TASK_NOT_FOUND_OR_NOT_ACCESSIBLE"
+_NOT_FOUND = (
+    "TASKS_ERROR_EXCEPTION_#1048582; Task not found or not accessible; 1048582/TE/TASK_NOT_FOUND_OR_NOT_ACCESSIBLE"
+)
 
 
 def _core(text: str) -> RestError:
@@ -42,7 +45,9 @@ def read_values(call: Call, given: Row, *, new: bool) -> Row:
             values[name] = [number for number in (as_int(one) for one in as_list(upper[name])) if number]
     if "TAGS" in upper:
         value = upper["TAGS"]
-        values["TAGS"] = [plain(one).strip() for one in (value.split(",") if isinstance(value, str) else as_list(value)) if plain(one)]
+        values["TAGS"] = [
+            plain(one).strip() for one in (value.split(",") if isinstance(value, str) else as_list(value)) if plain(one)
+        ]
     for name in ("UF_CRM_TASK", "UF_TASK_WEBDAV_FILES"):
         if name in upper:
             values[name] = [plain(one) for one in as_list(upper[name]) if plain(one)]
@@ -53,7 +58,12 @@ def read_values(call: Call, given: Row, *, new: bool) -> Row:
         if status not in (2, 3, 4, 5, 6):
             raise _core("Некорректный статус")
         values["STATUS"] = status
-    if new and not call.admin and values.get("CREATED_BY") not in (None, 0, call.user_id) and values.get("RESPONSIBLE_ID") != call.user_id:
+    if (
+        new
+        and not call.admin
+        and values.get("CREATED_BY") not in (None, 0, call.user_id)
+        and values.get("RESPONSIBLE_ID") != call.user_id
+    ):
         # Only administrators put a task in another's name; a plain user's own name stands instead.
         values["CREATED_BY"] = call.user_id
     return values
@@ -68,24 +78,55 @@ def camel(name: str) -> str:
 def _person(call: Call, number: int) -> Row:
     user = call.portal.user(number) or {"ID": number, "NAME": "", "LAST_NAME": "", "WORK_POSITION": ""}
     return {
-        "id": str(number), "name": f"{user['NAME']} {user['LAST_NAME']}".strip(), "link": f"/company/personal/user/{number}/",
+        "id": str(number), "name": f"{user['NAME']} {user['LAST_NAME']}".strip(),
+        "link": f"/company/personal/user/{number}/",
         "icon": "/bitrix/images/tasks/default_avatar.png", "workPosition": user["WORK_POSITION"] or "",
     }  # fmt: skip
 
 
 _DEFAULTS: Row = {
     "multitask": "N", "notViewed": "N", "replicate": "N", "sprintId": None, "backlogId": None, "commentsCount": None,
-    "serviceCommentsCount": None, "forkedByTemplateId": None, "timeSpentInLogs": None, "forumTopicId": None, "forumId": None,
-    "siteId": "s1", "subordinate": "N", "exchangeModified": None, "exchangeId": None, "outlookVersion": "1", "viewedDate": None,
+    "serviceCommentsCount": None, "forkedByTemplateId": None, "timeSpentInLogs": None, "forumTopicId": None,
+    "forumId": None,
+    "siteId": "s1", "subordinate": "N", "exchangeModified": None, "exchangeId": None, "outlookVersion": "1",
+    "viewedDate": None,
     "sorting": None, "durationFact": None, "isMuted": "N", "isPinned": "N", "isPinnedInGroup": "N", "flowId": None,
     "descriptionInBbcode": "Y", "durationPlan": None, "durationType": "days", "favorite": "N",
 }  # fmt: skip
-_OWN = (
-    "ID TITLE DESCRIPTION MARK PRIORITY STAGE_ID PARENT_ID CREATED_BY CREATED_DATE RESPONSIBLE_ID CHANGED_BY CHANGED_DATE "
-    "STATUS_CHANGED_BY STATUS_CHANGED_DATE CLOSED_BY CLOSED_DATE ACTIVITY_DATE DATE_START DEADLINE START_DATE_PLAN END_DATE_PLAN "
-    "GUID XML_ID ALLOW_CHANGE_DEADLINE ALLOW_TIME_TRACKING TASK_CONTROL ADD_IN_REPORT TIME_ESTIMATE MATCH_WORK_TIME STATUS GROUP_ID "
-    "CHAT_ID"
-).split()
+_OWN = [
+    "ID",
+    "TITLE",
+    "DESCRIPTION",
+    "MARK",
+    "PRIORITY",
+    "STAGE_ID",
+    "PARENT_ID",
+    "CREATED_BY",
+    "CREATED_DATE",
+    "RESPONSIBLE_ID",
+    "CHANGED_BY",
+    "CHANGED_DATE",
+    "STATUS_CHANGED_BY",
+    "STATUS_CHANGED_DATE",
+    "CLOSED_BY",
+    "CLOSED_DATE",
+    "ACTIVITY_DATE",
+    "DATE_START",
+    "DEADLINE",
+    "START_DATE_PLAN",
+    "END_DATE_PLAN",
+    "GUID",
+    "XML_ID",
+    "ALLOW_CHANGE_DEADLINE",
+    "ALLOW_TIME_TRACKING",
+    "TASK_CONTROL",
+    "ADD_IN_REPORT",
+    "TIME_ESTIMATE",
+    "MATCH_WORK_TIME",
+    "STATUS",
+    "GROUP_ID",
+    "CHAT_ID",
+]
 _MOMENTS = {name for name in _OWN if name.endswith("_DATE") or name in ("DATE_START", *_TIMES)}
 _ON_REQUEST = ("UF_CRM_TASK", "UF_TASK_WEBDAV_FILES", "UF_MAIL_MESSAGE")
 
@@ -130,15 +171,19 @@ def as_task(call: Call, row: Row, selected: list[str] | None = None, *, listed: 
         made["responsible"] = _person(call, row["RESPONSIBLE_ID"])
     if wanted is None or "NEW_COMMENTS_COUNT" in wanted:
         made["newCommentsCount"] = 0
-    needs_result = any(as_int(as_map(one).get("CODE")) == 3 and yes(as_map(one).get("VALUE")) for one in row["SE_PARAMETER"])
+    needs_result = any(
+        as_int(as_map(one).get("CODE")) == 3 and yes(as_map(one).get("VALUE")) for one in row["SE_PARAMETER"]
+    )
     if listed:
         late = row["DEADLINE"] is not None and row["STATUS"] < tasks.SUPPOSED and row["DEADLINE"] < portal.now()
         extra: Row = {
             "lengthDeadline": str(int((row["DEADLINE"] or 0) - row["CREATED_DATE"])) if row["DEADLINE"] else None,
-            "taskRequireResult": "Y" if needs_result else "N", "taskHasOpenResult": "N", "taskHasResult": "N", "timeElapsed": None,
+            "taskRequireResult": "Y" if needs_result else "N", "taskHasOpenResult": "N", "taskHasResult": "N",
+            "timeElapsed": None,
             "timerIsRunningForCurrentUser": "N", "parsedDescription": row["DESCRIPTION"],
             "counter": {
-                "counters": {"expired": int(late), "newComments": 0, "projectExpired": 0, "projectNewComments": 0, "mutedExpired": 0, "mutedNewComments": 0},
+                "counters": {"expired": int(late), "newComments": 0, "projectExpired": 0, "projectNewComments": 0,
+                    "mutedExpired": 0, "mutedNewComments": 0},
                 "color": "danger" if late else "success", "value": int(late),
             },
             "tags": {str(index + 1): {"id": index + 1, "title": tag} for index, tag in enumerate(row["TAGS"])} or [],
@@ -215,7 +260,11 @@ def task_get(call: Call) -> Row:
     row = _found(call)
     selected = call.get("select")
     if selected not in (None, "") and not isinstance(selected, (list, dict)):
-        raise RestError("100", f"Invalid value {{{plain(selected)}}} to match with parameter {{select}}. Should be value of type array.", 400)
+        raise RestError(
+            "100",
+            f"Invalid value {{{plain(selected)}}} to match with parameter {{select}}. Should be value of type array.",
+            400,
+        )
     return {"task": as_task(call, row, [plain(one) for one in as_list(selected)])}
 
 
@@ -242,7 +291,8 @@ def _move(name: str, status: int | None) -> None:
 
 
 for _name, _status in (
-    ("complete", None), ("start", tasks.PROGRESS), ("pause", tasks.PENDING), ("defer", tasks.DEFERRED), ("renew", tasks.PENDING),
+    ("complete", None), ("start", tasks.PROGRESS), ("pause", tasks.PENDING), ("defer", tasks.DEFERRED),
+    ("renew", tasks.PENDING),
     ("approve", tasks.COMPLETED), ("disapprove", tasks.PENDING),
 ):  # fmt: skip
     _move(_name, _status)
@@ -263,17 +313,31 @@ def task_delegate(call: Call) -> Row:
     return {"task": as_task(call, row)}
 
 
-_COLUMNS = {name: Column(name, "int") for name in ("ID", "PRIORITY", "GROUP_ID", "PARENT_ID", "RESPONSIBLE_ID", "CREATED_BY", "CHANGED_BY", "CLOSED_BY", "STATUS_CHANGED_BY", "TIME_ESTIMATE")}  # fmt: skip
+_COLUMNS = {name: Column(name, "int") for name in ("ID", "PRIORITY", "GROUP_ID", "PARENT_ID", "RESPONSIBLE_ID",
+    "CREATED_BY", "CHANGED_BY", "CLOSED_BY", "STATUS_CHANGED_BY", "TIME_ESTIMATE")}  # fmt: skip
 _COLUMNS |= {name: Column(name, "time") for name in sorted(_MOMENTS)}
 _COLUMNS |= {name: Column(name) for name in ("TITLE", "DESCRIPTION", "XML_ID", "GUID", "MARK")}
 _COLUMNS |= {name: Column(name, "flag") for name in _FLAGS}
 _COLUMNS |= {
-    "ACCOMPLICE": Column("ACCOMPLICES", "int"), "ACCOMPLICES": Column("ACCOMPLICES", "int"), "AUDITOR": Column("AUDITORS", "int"),
-    "AUDITORS": Column("AUDITORS", "int"), "TAG": Column("TAGS"), "TAGS": Column("TAGS"), "REAL_STATUS": Column("STATUS", "int"),
+    "ACCOMPLICE": Column("ACCOMPLICES", "int"), "ACCOMPLICES": Column("ACCOMPLICES", "int"),
+    "AUDITOR": Column("AUDITORS", "int"),
+    "AUDITORS": Column("AUDITORS", "int"), "TAG": Column("TAGS"), "TAGS": Column("TAGS"),
+    "REAL_STATUS": Column("STATUS", "int"),
     "STATUS": Column("STATUS", "int"), "UF_CRM_TASK": Column("UF_CRM_TASK"),
-    "MEMBER": Column("MEMBER", "int", lambda row: [row["CREATED_BY"], row["RESPONSIBLE_ID"], *row["ACCOMPLICES"], *row["AUDITORS"]]),
+    "MEMBER": Column("MEMBER", "int",
+        lambda row: [row["CREATED_BY"], row["RESPONSIBLE_ID"], *row["ACCOMPLICES"], *row["AUDITORS"]]),
 }  # fmt: skip
-_SORTABLE = set(_COLUMNS) - {"ACCOMPLICE", "ACCOMPLICES", "AUDITOR", "AUDITORS", "TAG", "TAGS", "UF_CRM_TASK", "MEMBER", "DESCRIPTION"}
+_SORTABLE = set(_COLUMNS) - {
+    "ACCOMPLICE",
+    "ACCOMPLICES",
+    "AUDITOR",
+    "AUDITORS",
+    "TAG",
+    "TAGS",
+    "UF_CRM_TASK",
+    "MEMBER",
+    "DESCRIPTION",
+}
 
 
 @method("tasks.task.list", scope="task", params="order filter select params start")
@@ -299,7 +363,8 @@ def task_list(call: Call) -> Page:
 
     start = call.integer("start")
     rows, total, following = select_rows(
-        portal["tasks"], filter=given, order=order, columns=_COLUMNS, zone=portal.zone(), start=start, unknown=lambda key: None,
+        portal["tasks"], filter=given, order=order, columns=_COLUMNS, zone=portal.zone(), start=start,
+        unknown=lambda key: None,
         visible=None if call.admin and meta is None else visible,
     )  # fmt: skip
     selected = [plain(name) for name in as_list(call.get("select"))]
@@ -317,7 +382,8 @@ def task_history(call: Call) -> Row:
                 "id": entry["ID"], "createdDate": call.portal.iso(entry["AT"]), "field": entry["FIELD"],
                 "value": {"from": plain(entry["FROM"]) if not isinstance(entry["FROM"], list) else entry["FROM"],
                           "to": plain(entry["TO"]) if not isinstance(entry["TO"], list) else entry["TO"]},
-                "user": {"id": entry["USER_ID"], "name": user["name"].split(" ")[0], "lastName": user["name"].split(" ")[-1], "secondName": "", "login": ""},
+                "user": {"id": entry["USER_ID"], "name": user["name"].split(" ")[0],
+                    "lastName": user["name"].split(" ")[-1], "secondName": "", "login": ""},
             }
         )  # fmt: skip
     return {"list": made}
@@ -338,12 +404,14 @@ def _check_camel(call: Call, task: Row, one: Row) -> Row:
 
 def _check(call: Call, one: Row) -> Row:
     return {
-        "ID": str(one["ID"]), "TASK_ID": str(one["TASK_ID"]), "PARENT_ID": str(one["PARENT_ID"]), "CREATED_BY": str(one["CREATED_BY"]),
+        "ID": str(one["ID"]), "TASK_ID": str(one["TASK_ID"]), "PARENT_ID": str(one["PARENT_ID"]),
+        "CREATED_BY": str(one["CREATED_BY"]),
         "TITLE": one["TITLE"], "SORT_INDEX": str(one["SORT_INDEX"]), "IS_COMPLETE": one["IS_COMPLETE"],
         "IS_IMPORTANT": one["IS_IMPORTANT"], "TOGGLED_BY": one["TOGGLED_BY"] and str(one["TOGGLED_BY"]),
         "TOGGLED_DATE": call.portal.iso(one["TOGGLED_DATE"]) or "",
         "MEMBERS": [
-            {"ID": str(number), "TYPE": kind, "NAME": _person(call, int(number))["name"], "PERSONAL_PHOTO": "", "PERSONAL_GENDER": "", "IMAGE": "", "IS_COLLABER": False}
+            {"ID": str(number), "TYPE": kind, "NAME": _person(call, int(number))["name"], "PERSONAL_PHOTO": "",
+                "PERSONAL_GENDER": "", "IMAGE": "", "IS_COLLABER": False}
             for number, kind in one["MEMBERS"].items()
         ],
         "ATTACHMENTS": [],
@@ -357,13 +425,24 @@ def _tree(call: Call, task: Row) -> Row:
         children = sorted((row for row in rows if row["PARENT_ID"] == number), key=lambda row: row["SORT_INDEX"])
         fields: Row = {
             "id": one and one["ID"], "copiedId": None, "entityId": one and task["ID"], "userId": call.user_id,
-            "createdBy": one and one["CREATED_BY"], "title": one["TITLE"] if one else "", "sortIndex": one and one["SORT_INDEX"],
-            "displaySortIndex": "", "isComplete": bool(one and one["IS_COMPLETE"] == "Y"), "isImportant": bool(one and one["IS_IMPORTANT"] == "Y"),
-            "completedCount": sum(child["IS_COMPLETE"] == "Y" for child in children), "members": [], "attachments": [], "nodeId": None,
+            "createdBy": one and one["CREATED_BY"], "title": one["TITLE"] if one else "",
+            "sortIndex": one and one["SORT_INDEX"],
+            "displaySortIndex": "", "isComplete": bool(one and one["IS_COMPLETE"] == "Y"),
+            "isImportant": bool(one and one["IS_IMPORTANT"] == "Y"),
+            "completedCount": sum(child["IS_COMPLETE"] == "Y" for child in children), "members": [], "attachments": [],
+            "nodeId": None,
         }  # fmt: skip
-        return {"nodeId": number, "fields": fields, "action": [], "descendants": [node(child["ID"], child) for child in children]}
+        return {
+            "nodeId": number,
+            "fields": fields,
+            "action": [],
+            "descendants": [node(child["ID"], child) for child in children],
+        }
 
     return node(0, None)
+
+
+_NO_INTEGER = 'expected to be of type "integer", but given something else.'
 
 
 def _exception(number: int, text: str, tail: str) -> RestError:
@@ -373,9 +452,15 @@ def _exception(number: int, text: str, tail: str) -> RestError:
 def _check_task(call: Call, verb: str) -> Row:
     value = call.get("TASKID")
     if value in (None, ""):
-        raise _exception(256, f"Param #0 (taskId) expected by method ctaskchecklistitem::{verb}(), but not given.", "WRONG_ARGUMENTS")
+        raise _exception(
+            256, f"Param #0 (taskId) expected by method ctaskchecklistitem::{verb}(), but not given.", "WRONG_ARGUMENTS"
+        )
     if as_int(value) is None:
-        raise _exception(256, f'Param #0 (taskId) for method ctaskchecklistitem::{verb}() expected to be of type "integer", but given something else.', "WRONG_ARGUMENTS")
+        raise _exception(
+            256,
+            f"Param #0 (taskId) for method ctaskchecklistitem::{verb}() {_NO_INTEGER}",
+            "WRONG_ARGUMENTS",
+        )
     row = call.portal["tasks"].get(as_int(value))
     if row is None or not tasks.can_read(call.portal, row, call.user):
         raise _exception(8, "Action failed", "ACTION_FAILED_TO_BE_PROCESSED")
@@ -386,9 +471,15 @@ def _check_item(call: Call, verb: str, name: str = "ITEMID") -> tuple[Row, Row]:
     task = _check_task(call, verb)
     value = call.get(name)
     if value in (None, ""):
-        raise _exception(256, f"Param #1 (itemId) expected by method ctaskchecklistitem::{verb}(), but not given.", "WRONG_ARGUMENTS")
+        raise _exception(
+            256, f"Param #1 (itemId) expected by method ctaskchecklistitem::{verb}(), but not given.", "WRONG_ARGUMENTS"
+        )
     if as_int(value) is None:
-        raise _exception(256, f'Param #1 (itemId) for method ctaskchecklistitem::{verb}() expected to be of type "integer", but given something else.', "WRONG_ARGUMENTS")
+        raise _exception(
+            256,
+            f"Param #1 (itemId) for method ctaskchecklistitem::{verb}() {_NO_INTEGER}",
+            "WRONG_ARGUMENTS",
+        )
     item = call.portal["checklist"].get(as_int(value))
     if item is None or item["TASK_ID"] != task["ID"]:
         raise _exception(512, "Check listitem not found or not accessible", "ITEM_NOT_FOUND_OR_NOT_ACCESSIBLE")
@@ -412,7 +503,9 @@ def _check_values(given: Row) -> Row:
         if name in given:
             values[name] = "Y" if yes(given[name]) else "N"
     if "MEMBERS" in given:
-        values["MEMBERS"] = {key: plain(as_map(one).get("TYPE")) or "A" for key, one in as_map(given["MEMBERS"]).items() if key.isdigit()}
+        values["MEMBERS"] = {
+            key: plain(as_map(one).get("TYPE")) or "A" for key, one in as_map(given["MEMBERS"]).items() if key.isdigit()
+        }
     return values
 
 
@@ -426,7 +519,9 @@ def _touched(call: Call, task: Row) -> None:
 def check_add(call: Call) -> int:
     task = _check_task(call, "add")
     if call.get("FIELDS") in (None, ""):
-        raise _exception(256, "Param #1 (arFields) expected by method ctaskchecklistitem::add(), but not given.", "WRONG_ARGUMENTS")
+        raise _exception(
+            256, "Param #1 (arFields) expected by method ctaskchecklistitem::add(), but not given.", "WRONG_ARGUMENTS"
+        )
     given = {key.upper(): value for key, value in call.mapping("FIELDS").items()}
     values = _check_values(given)
     if not values.get("TITLE", "").strip():
@@ -434,7 +529,9 @@ def check_add(call: Call) -> int:
     _may_edit(call, task, "Adding item")
     table = call.portal["checklist"]
     if "PARENT_ID" not in values:
-        root = table.first(TASK_ID=task["ID"], PARENT_ID=0) or _store(call, task, {"TITLE": "BX_CHECKLIST_1", "PARENT_ID": 0})
+        root = table.first(TASK_ID=task["ID"], PARENT_ID=0) or _store(
+            call, task, {"TITLE": "BX_CHECKLIST_1", "PARENT_ID": 0}
+        )
         values["PARENT_ID"] = root["ID"]
     elif values["PARENT_ID"]:
         parent = table.get(values["PARENT_ID"])
@@ -450,7 +547,8 @@ def _store(call: Call, task: Row, values: Row) -> Row:
     count = sum(1 for _ in table.where(TASK_ID=task["ID"], PARENT_ID=values["PARENT_ID"]))
     return table.add(
         {
-            "TASK_ID": task["ID"], "SORT_INDEX": count, "IS_COMPLETE": "N", "IS_IMPORTANT": "N", "MEMBERS": {}, "CREATED_BY": call.user_id,
+            "TASK_ID": task["ID"], "SORT_INDEX": count, "IS_COMPLETE": "N", "IS_IMPORTANT": "N", "MEMBERS": {},
+            "CREATED_BY": call.user_id,
             "TOGGLED_BY": None, "TOGGLED_DATE": None, **values,
         }
     )  # fmt: skip
@@ -468,10 +566,14 @@ def check_list(call: Call) -> list[Row]:
     allowed = ("ID", "CREATED_BY", "TOGGLED_BY", "TOGGLED_DATE", "TITLE", "SORT_INDEX", "IS_COMPLETE", "PARENT_ID")
     for name in order:
         if name not in allowed:
-            raise _exception(256, f'Param #1 (arOrder) for method ctaskchecklistitem::getlist() must not contain key "{name}".', "WRONG_ARGUMENTS")
+            raise _exception(
+                256,
+                f'Param #1 (arOrder) for method ctaskchecklistitem::getlist() must not contain key "{name}".',
+                "WRONG_ARGUMENTS",
+            )
     rows = list(call.portal["checklist"].where(TASK_ID=task["ID"]))
     for name, direction in reversed(order.items()):
-        rows.sort(key=lambda row, name=name: (row[name] is not None, row[name] or 0), reverse=direction.startswith("DESC"))  # type: ignore[misc]
+        rows.sort(key=empty_first(name), reverse=direction.startswith("DESC"))
     return [_check(call, row) for row in rows]
 
 
@@ -520,7 +622,10 @@ def check_move(call: Call) -> None:
     task, item = _check_item(call, "moveAfterItem")
     _, after = _check_item(call, "moveAfterItem", "AFTERITEMID")
     _may_edit(call, task, "Moving item")
-    siblings = sorted(call.portal["checklist"].where(TASK_ID=task["ID"], PARENT_ID=after["PARENT_ID"]), key=lambda row: row["SORT_INDEX"])
+    siblings = sorted(
+        call.portal["checklist"].where(TASK_ID=task["ID"], PARENT_ID=after["PARENT_ID"]),
+        key=lambda row: row["SORT_INDEX"],
+    )
     siblings = [row for row in siblings if row["ID"] != item["ID"]]
     siblings.insert(siblings.index(after) + 1, item)
     item["PARENT_ID"] = after["PARENT_ID"]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sandbox import tasks
-from sandbox.filters import to_time
+from sandbox.filters import empty_first, to_time
 from sandbox.method import Call, Row, method
 from sandbox.v3 import V3Error, invalid, required
 
@@ -16,7 +16,8 @@ _NUMBER = {name: number for number, name in STATUSES.items()}
 # REST 3.0 name -> (record's name, type)
 FIELDS: dict[str, tuple[str, str]] = {
     "title": ("TITLE", "string"), "description": ("DESCRIPTION", "string"), "creatorId": ("CREATED_BY", "int"),
-    "responsibleId": ("RESPONSIBLE_ID", "int"), "deadline": ("DEADLINE", "DateTime"), "startPlan": ("START_DATE_PLAN", "DateTime"),
+    "responsibleId": ("RESPONSIBLE_ID", "int"), "deadline": ("DEADLINE", "DateTime"),
+    "startPlan": ("START_DATE_PLAN", "DateTime"),
     "endPlan": ("END_DATE_PLAN", "DateTime"), "groupId": ("GROUP_ID", "int"), "parentId": ("PARENT_ID", "int"),
     "priority": ("PRIORITY", "priority"), "status": ("STATUS", "status"), "accomplices": ("ACCOMPLICES", "people"),
     "auditors": ("AUDITORS", "people"), "tags": ("TAGS", "strings"), "crmItemIds": ("UF_CRM_TASK", "strings"),
@@ -88,13 +89,20 @@ def _rights(call: Call, row: Row) -> Row:
     edit, doer = may["edit"], may["checklist.add"]
     return {
         "read": True, "watch": True, "mute": True, "createResult": doer, "edit": edit, "remove": may["remove"],
-        "complete": may["complete"], "approve": may["approve"], "disapprove": may["disapprove"], "start": may["start"], "take": False,
-        "delegate": may["delegate"], "defer": may["defer"], "renew": may["renew"], "deadline": may["changeDeadline"], "datePlan": edit,
-        "changeDirector": False, "changeResponsible": edit, "changeAccomplices": edit, "pause": may["pause"], "timeTracking": False,
-        "mark": edit, "changeStatus": edit or doer, "reminder": True, "addAuditors": True, "elapsedTime": doer, "favorite": True,
-        "checklistAdd": doer, "checklistEdit": doer, "checklistSave": doer, "checklistToggle": doer, "automate": edit, "resultEdit": False,
-        "completeResult": doer, "removeResult": False, "resultRead": False, "admin": call.admin, "createSubtask": True, "copy": True,
-        "saveAsTemplate": True, "attachFile": edit, "detachFile": edit, "detachParent": edit, "createGanttDependence": edit, "sort": False,
+        "complete": may["complete"], "approve": may["approve"], "disapprove": may["disapprove"], "start": may["start"],
+        "take": False,
+        "delegate": may["delegate"], "defer": may["defer"], "renew": may["renew"], "deadline": may["changeDeadline"],
+        "datePlan": edit,
+        "changeDirector": False, "changeResponsible": edit, "changeAccomplices": edit, "pause": may["pause"],
+        "timeTracking": False,
+        "mark": edit, "changeStatus": edit or doer, "reminder": True, "addAuditors": True, "elapsedTime": doer,
+        "favorite": True,
+        "checklistAdd": doer, "checklistEdit": doer, "checklistSave": doer, "checklistToggle": doer, "automate": edit,
+        "resultEdit": False,
+        "completeResult": doer, "removeResult": False, "resultRead": False, "admin": call.admin, "createSubtask": True,
+        "copy": True,
+        "saveAsTemplate": True, "attachFile": edit, "detachFile": edit, "detachParent": edit,
+        "createGanttDependence": edit, "sort": False,
     }  # fmt: skip
 
 
@@ -104,23 +112,35 @@ def _item(call: Call, row: Row) -> Row:
     link = f"/company/personal/user/{call.user_id}/tasks/task/view/{row['ID']}/"
     return {
         "id": row["ID"], "title": row["TITLE"], "description": row["DESCRIPTION"], "deadline": iso(row["DEADLINE"]),
-        "needsControl": row["TASK_CONTROL"] == "Y", "startPlan": iso(row["START_DATE_PLAN"]), "endPlan": iso(row["END_DATE_PLAN"]),
-        "fileIds": row["UF_TASK_WEBDAV_FILES"] or None, "checklist": [one["ID"] for one in call.portal["checklist"].where(TASK_ID=row["ID"])],
-        "epicId": None, "storyPoints": None, "priority": PRIORITIES.get(row["PRIORITY"], "average"), "status": STATUSES[row["STATUS"]],
-        "statusChanged": iso(row["STATUS_CHANGED_DATE"]) if row["STATUS_CHANGED_BY"] else None, "parentId": row["PARENT_ID"] or None,
+        "needsControl": row["TASK_CONTROL"] == "Y", "startPlan": iso(row["START_DATE_PLAN"]),
+        "endPlan": iso(row["END_DATE_PLAN"]),
+        "fileIds": row["UF_TASK_WEBDAV_FILES"] or None,
+        "checklist": [one["ID"] for one in call.portal["checklist"].where(TASK_ID=row["ID"])],
+        "epicId": None, "storyPoints": None, "priority": PRIORITIES.get(row["PRIORITY"], "average"),
+        "status": STATUSES[row["STATUS"]],
+        "statusChanged": iso(row["STATUS_CHANGED_DATE"]) if row["STATUS_CHANGED_BY"] else None,
+        "parentId": row["PARENT_ID"] or None,
         "containsChecklist": call.portal["checklist"].first(TASK_ID=row["ID"]) is not None,
         "containsSubTasks": call.portal["tasks"].first(PARENT_ID=row["ID"]) is not None, "containsRelatedTasks": False,
         "containsGanttLinks": False, "containsPlacements": True, "containsResults": False, "numberOfReminders": 0,
-        "chatId": row["CHAT_ID"], "plannedDuration": 0, "actualDuration": 0, "durationType": "days", "started": iso(row["DATE_START"]),
-        "estimatedTime": row["TIME_ESTIMATE"], "replicate": False, "changed": iso(row["CHANGED_DATE"]), "closed": iso(row["CLOSED_DATE"]),
-        "activity": iso(row["ACTIVITY_DATE"]), "guid": row["GUID"], "xmlId": row["XML_ID"], "exchangeId": None, "exchangeModified": None,
+        "chatId": row["CHAT_ID"], "plannedDuration": 0, "actualDuration": 0, "durationType": "days",
+        "started": iso(row["DATE_START"]),
+        "estimatedTime": row["TIME_ESTIMATE"], "replicate": False, "changed": iso(row["CHANGED_DATE"]),
+        "closed": iso(row["CLOSED_DATE"]),
+        "activity": iso(row["ACTIVITY_DATE"]), "guid": row["GUID"], "xmlId": row["XML_ID"], "exchangeId": None,
+        "exchangeModified": None,
         "outlookVersion": 1, "mark": "none", "allowsChangeDeadline": row["ALLOW_CHANGE_DEADLINE"] == "Y",
-        "allowsTimeTracking": row["ALLOW_TIME_TRACKING"] == "Y", "matchesWorkTime": row["MATCH_WORK_TIME"] == "Y", "addInReport": None,
-        "isMultitask": False, "siteId": "s1", "deadlineCount": None, "declineReason": None, "forumTopicId": None, "link": link,
-        "rights": _rights(call, row), "archiveLink": f"/bitrix/tools/disk/uf.php?entityId={row['ID']}&entity=TASKS_TASK",
+        "allowsTimeTracking": row["ALLOW_TIME_TRACKING"] == "Y", "matchesWorkTime": row["MATCH_WORK_TIME"] == "Y",
+        "addInReport": None,
+        "isMultitask": False, "siteId": "s1", "deadlineCount": None, "declineReason": None, "forumTopicId": None,
+        "link": link,
+        "rights": _rights(call, row),
+        "archiveLink": f"/bitrix/tools/disk/uf.php?entityId={row['ID']}&entity=TASKS_TASK",
         "crmItemIds": row["UF_CRM_TASK"], "requireResult": bool(row["SE_PARAMETER"]), "matchesSubTasksTime": False,
-        "autocompleteSubTasks": False, "allowsChangeDatePlan": False, "maxDeadlineChangeDate": None, "maxDeadlineChanges": None,
-        "requireDeadlineChangeReason": False, "inFavorite": [], "inPin": [], "inGroupPin": [], "inMute": [], "dependsOn": [],
+        "autocompleteSubTasks": False, "allowsChangeDatePlan": False, "maxDeadlineChangeDate": None,
+        "maxDeadlineChanges": None,
+        "requireDeadlineChangeReason": False, "inFavorite": [], "inPin": [], "inGroupPin": [], "inMute": [],
+        "dependsOn": [],
         "scenarios": ["crm"] if row["UF_CRM_TASK"] else ["default"],
     }  # fmt: skip
 
@@ -135,7 +155,8 @@ _MORE: dict[str, Callable[[Call, Row], Any]] = {
     "closedById": lambda call, row: row["CLOSED_BY"],
     "tags": lambda call, row: row["TAGS"],
 }
-_USERS: dict[str, str] = {"creator": "CREATED_BY", "responsible": "RESPONSIBLE_ID", "changedBy": "CHANGED_BY", "closedBy": "CLOSED_BY", "statusChangedBy": "STATUS_CHANGED_BY"}  # fmt: skip
+_USERS: dict[str, str] = {"creator": "CREATED_BY", "responsible": "RESPONSIBLE_ID", "changedBy": "CHANGED_BY",
+    "closedBy": "CLOSED_BY", "statusChangedBy": "STATUS_CHANGED_BY"}  # fmt: skip
 _SEVERAL = {"accomplices": "ACCOMPLICES", "auditors": "AUDITORS"}
 
 
@@ -144,7 +165,8 @@ def _user(call: Call, number: int, names: list[str]) -> Row | None:
     if user is None:
         return None
     facts: Row = {
-        "id": user["ID"], "name": f"{user['NAME']} {user['LAST_NAME']}", "role": "admin" if user["ADMIN"] else "employee", "image": None,
+        "id": user["ID"], "name": f"{user['NAME']} {user['LAST_NAME']}",
+        "role": "admin" if user["ADMIN"] else "employee", "image": None,
         "gender": user["PERSONAL_GENDER"], "email": user["EMAIL"], "externalAuthId": None, "rights": [],
     }  # fmt: skip
     for name in names:
@@ -230,7 +252,13 @@ def update(call: Call) -> Row:
     row = _found(call, gone="denied")
     given = _fields(call)
     if "creatorId" in given:
-        raise invalid(("creatorId", "In DTO `TaskDto`, the field `creatorId` requires the presence of the `Editable` attribute for such a request"))
+        raise invalid(
+            (
+                "creatorId",
+                "In DTO `TaskDto`, the field `creatorId` requires the presence of the `Editable` attribute "
+                "for such a request",
+            )
+        )
     values = _read(call, given)
     may = tasks.actions(row, call.user)
     doing = set(values) <= {"STATUS"} and (may["complete"] or may["renew"])
@@ -260,9 +288,12 @@ def delete(call: Call) -> Row:
 
 
 _ORDER = {
-    "id": "ID", "title": "TITLE", "creatorId": "CREATED_BY", "created": "CREATED_DATE", "responsibleId": "RESPONSIBLE_ID",
-    "deadline": "DEADLINE", "startPlan": "START_DATE_PLAN", "endPlan": "END_DATE_PLAN", "groupId": "GROUP_ID", "priority": "PRIORITY",
-    "status": "STATUS", "started": "DATE_START", "estimatedTime": "TIME_ESTIMATE", "changed": "CHANGED_DATE", "closed": "CLOSED_DATE",
+    "id": "ID", "title": "TITLE", "creatorId": "CREATED_BY", "created": "CREATED_DATE",
+    "responsibleId": "RESPONSIBLE_ID",
+    "deadline": "DEADLINE", "startPlan": "START_DATE_PLAN", "endPlan": "END_DATE_PLAN", "groupId": "GROUP_ID",
+    "priority": "PRIORITY",
+    "status": "STATUS", "started": "DATE_START", "estimatedTime": "TIME_ESTIMATE", "changed": "CHANGED_DATE",
+    "closed": "CLOSED_DATE",
     "activity": "ACTIVITY_DATE", "mark": "MARK",
 }  # fmt: skip
 _OPERATORS: dict[str, Callable[[int, Any], bool]] = {
@@ -295,11 +326,15 @@ def _test(conditions: Any) -> Callable[[Row], bool]:
         if field not in FIELDS and field not in _ORDER:
             raise V3Error("UNKNOWNDTOPROPERTYEXCEPTION", f"Unknown field `{field}` for entity `TaskDto`")
         if field != "id":
-            raise invalid((field, f"In DTO `TaskDto`, the `{field}` field requires the `Filterable` attribute for such a request"))
+            raise invalid(
+                (field, f"In DTO `TaskDto`, the `{field}` field requires the `Filterable` attribute for such a request")
+            )
         if operator not in _OPERATORS:
             raise V3Error("UNKNOWNFILTEROPERATOREXCEPTION", f"Unknown filter operator `{operator}`")
         numbers = value if isinstance(value, list) else [value]
-        if (operator in ("in", "between")) != isinstance(value, list) or not all(isinstance(each, int) for each in numbers):
+        if (operator in ("in", "between")) != isinstance(value, list) or not all(
+            isinstance(each, int) for each in numbers
+        ):
             raise _typed("id", "int")
         check = _OPERATORS[operator]
         tests.append(lambda row, check=check, value=value: check(row["ID"], value))  # type: ignore[misc]
@@ -316,8 +351,7 @@ def list_(call: Call) -> Row:
     for field, direction in reversed(order.items()):
         if field not in _ORDER or str(direction).upper() not in ("ASC", "DESC"):
             raise V3Error("INVALIDORDEREXCEPTION", f"Unable to recognize the order parameter `{field}`")
-        name = _ORDER[field]
-        rows.sort(key=lambda row, name=name: (row[name] is not None, row[name] or 0), reverse=str(direction).upper() == "DESC")  # type: ignore[misc]
+        rows.sort(key=empty_first(_ORDER[field]), reverse=str(direction).upper() == "DESC")
     pagination = call.params.get("pagination") or {}
     if not isinstance(pagination, dict) or not all(isinstance(one, int) and one >= 0 for one in pagination.values()):
         raise V3Error("INVALIDPAGINATIONEXCEPTION", "Unable to recognize the pagination parameter")

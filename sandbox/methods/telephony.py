@@ -6,13 +6,27 @@ from sandbox import crm, telephony
 from sandbox.filters import Column, page_of, select_rows, to_time
 from sandbox.method import Call, Page, RestError, Row, as_int, method, plain, yes
 
-_NUMBERS = "ID PORTAL_USER_ID CALL_DURATION CRM_ENTITY_ID CRM_ACTIVITY_ID CALL_TYPE SESSION_ID".split()
-_TEXTS = (
-    "PORTAL_NUMBER PHONE_NUMBER CALL_ID EXTERNAL_CALL_ID CALL_CATEGORY CALL_FAILED_CODE CALL_FAILED_REASON "
-    "CRM_ENTITY_TYPE REST_APP_ID REST_APP_NAME COST_CURRENCY COMMENT"
-).split()
+_NUMBERS = ["ID", "PORTAL_USER_ID", "CALL_DURATION", "CRM_ENTITY_ID", "CRM_ACTIVITY_ID", "CALL_TYPE", "SESSION_ID"]
+_TEXTS = [
+    "PORTAL_NUMBER",
+    "PHONE_NUMBER",
+    "CALL_ID",
+    "EXTERNAL_CALL_ID",
+    "CALL_CATEGORY",
+    "CALL_FAILED_CODE",
+    "CALL_FAILED_REASON",
+    "CRM_ENTITY_TYPE",
+    "REST_APP_ID",
+    "REST_APP_NAME",
+    "COST_CURRENCY",
+    "COMMENT",
+]
 _COLUMNS = {name: Column(name, "int") for name in _NUMBERS} | {name: Column(name) for name in _TEXTS}
-_COLUMNS |= {"CALL_START_DATE": Column("CALL_START_DATE", "time"), "COST": Column("COST", "float"), "CALL_VOTE": Column("CALL_VOTE", "int")}
+_COLUMNS |= {
+    "CALL_START_DATE": Column("CALL_START_DATE", "time"),
+    "COST": Column("COST", "float"),
+    "CALL_VOTE": Column("CALL_VOTE", "int"),
+}
 
 
 @method("voximplant.statistic.get", scope="telephony", params="FILTER SORT ORDER start")
@@ -56,7 +70,8 @@ def _employee(call: Call) -> Row:
 
 
 @method("telephony.externalCall.register", scope="telephony", application="WRONG_AUTH_TYPE", writes=True,
-        params="USER_ID USER_PHONE_INNER PHONE_NUMBER TYPE CALL_START_DATE CRM_CREATE CRM_SOURCE CRM_ENTITY_TYPE CRM_ENTITY_ID SHOW ADD_TO_CHAT CALL_LIST_ID LINE_NUMBER EXTERNAL_CALL_ID")  # fmt: skip
+        params="USER_ID USER_PHONE_INNER PHONE_NUMBER TYPE CALL_START_DATE CRM_CREATE CRM_SOURCE "
+        "CRM_ENTITY_TYPE CRM_ENTITY_ID SHOW ADD_TO_CHAT CALL_LIST_ID LINE_NUMBER EXTERNAL_CALL_ID")  # fmt: skip
 def register(call: Call) -> Row:
     application = call.application_only()
     user = _employee(call)
@@ -66,7 +81,9 @@ def register(call: Call) -> Row:
     phone = call.text("PHONE_NUMBER")
     if not crm.digits_of(phone):
         raise RestError("ERROR_CORE", "Unsupported phone number format", 400)
-    started = to_time(call.get("CALL_START_DATE"), call.portal.zone()) if call.text("CALL_START_DATE") else call.portal.now()
+    started = (
+        to_time(call.get("CALL_START_DATE"), call.portal.zone()) if call.text("CALL_START_DATE") else call.portal.now()
+    )
     if started is None:
         raise RestError("ERROR_CORE", "CALL_START_DATE should be in the ISO-8601 format", 400)
     external = call.text("EXTERNAL_CALL_ID") or None
@@ -76,7 +93,13 @@ def register(call: Call) -> Row:
         if same and call.portal.now() - known["STARTED"] < 1800:
             return _registered(known)
     row = telephony.begin(
-        call.portal, phone, kind, call.text("LINE_NUMBER"), user["ID"], client_id=application["CLIENT_ID"], external_id=external
+        call.portal,
+        phone,
+        kind,
+        call.text("LINE_NUMBER"),
+        user["ID"],
+        client_id=application["CLIENT_ID"],
+        external_id=external,
     )
     row["STARTED"] = started
     wanted = {name: number for number, name in crm.WORD.items()}.get(call.text("CRM_ENTITY_TYPE").upper())
@@ -99,7 +122,8 @@ def _registered(row: Row) -> Row:
 
 
 @method("telephony.externalCall.finish", scope="telephony", application="WRONG_AUTH_TYPE", writes=True,
-        params="CALL_ID USER_ID USER_PHONE_INNER DURATION COST COST_CURRENCY STATUS_CODE FAILED_REASON RECORD_URL VOTE ADD_TO_CHAT")  # fmt: skip
+        params="CALL_ID USER_ID USER_PHONE_INNER DURATION COST COST_CURRENCY STATUS_CODE FAILED_REASON "
+        "RECORD_URL VOTE ADD_TO_CHAT")  # fmt: skip
 def finish(call: Call) -> Row:
     call.application_only()
     if not isinstance(call.get("CALL_ID"), str) or not call.text("CALL_ID"):
@@ -119,14 +143,18 @@ def finish(call: Call) -> Row:
     except ValueError:
         cost = 0.0
     line = telephony.finish(
-        call.portal, row, code, reason=call.text("FAILED_REASON"), duration=duration, user_id=user["ID"], lead=False, cost=cost,
+        call.portal, row, code, reason=call.text("FAILED_REASON"), duration=duration, user_id=user["ID"], lead=False,
+        cost=cost,
         currency=call.text("COST_CURRENCY"), vote=call.integer("VOTE"),
     )  # fmt: skip
     return {
         "CALL_ID": row["CALL_ID"], "EXTERNAL_CALL_ID": row["EXTERNAL_ID"], "PORTAL_USER_ID": user["ID"],
-        "PHONE_NUMBER": row["PHONE"], "PORTAL_NUMBER": row["LINE"], "INCOMING": str(row["TYPE"]), "CALL_DURATION": duration,
-        "CALL_START_DATE": {}, "CALL_STATUS": 1 if code == "200" else 0, "CALL_VOTE": call.integer("VOTE"), "COST": cost,
-        "COST_CURRENCY": call.text("COST_CURRENCY"), "CALL_FAILED_CODE": code, "CALL_FAILED_REASON": call.text("FAILED_REASON"),
+        "PHONE_NUMBER": row["PHONE"], "PORTAL_NUMBER": row["LINE"], "INCOMING": str(row["TYPE"]),
+        "CALL_DURATION": duration,
+        "CALL_START_DATE": {}, "CALL_STATUS": 1 if code == "200" else 0, "CALL_VOTE": call.integer("VOTE"),
+        "COST": cost,
+        "COST_CURRENCY": call.text("COST_CURRENCY"), "CALL_FAILED_CODE": code,
+        "CALL_FAILED_REASON": call.text("FAILED_REASON"),
         "REST_APP_ID": line["REST_APP_ID"] and str(line["REST_APP_ID"]), "REST_APP_NAME": line["REST_APP_NAME"],
         "CRM_ACTIVITY_ID": line["CRM_ACTIVITY_ID"], "COMMENT": None, "CRM_ENTITY_TYPE": line["CRM_ENTITY_TYPE"],
         "CRM_ENTITY_ID": line["CRM_ENTITY_ID"], "ID": line["ID"],
