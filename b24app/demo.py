@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import html
 import json
-import locale
 import os
 import re
 import secrets
@@ -71,8 +70,6 @@ def demo(*, once: bool = False, port: int = 0, language: str = "") -> int:
 
 def _language() -> str:
     named = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
-    if not named:
-        named = locale.getlocale()[0] or ""
     return "en" if named.lower().startswith("en") else "ru"
 
 
