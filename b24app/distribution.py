@@ -362,6 +362,13 @@ def distribute(
     return replace(treatment, expected_id=item.assigned_by_id, took_turn=not choice.fallback)
 
 
+def told_once(decision: Treatment | Nothing, before: AssignmentRow | None) -> Treatment | Nothing:
+    """Returns the decision, without card and notices where it only says again that the item waits."""
+    if isinstance(decision, Nothing) or decision.manager_id is not None or before is None:
+        return decision
+    return replace(decision, show_card=False, notices=())
+
+
 def give_to(
     situation: Situation, item: Item, user_id: int, *, key: str, rule: Text, phone: str, call_id: str | None
 ) -> Treatment:

@@ -153,6 +153,8 @@ def recall(memory: Memory, facts: Ended) -> Ended:
     recent = memory.now - desk.SAME_ENQUIRY
     if facts.item is not None:
         earlier = memory.assignment_of(str(facts.item.ref), since=recent)
+        if earlier is None and facts.item.origin_id:
+            earlier = memory.assignment(facts.item.origin_id)  # the lead that we made, before anything told its id
     else:
         earlier = memory.assignment_by_phone(facts.call.phone, since=recent) if facts.call.phone else None
     return replace(
@@ -180,8 +182,9 @@ def decide(facts: Ended) -> Treatment | Nothing:
             return nothing
         key = f"call:{call.call_id}"
         return desk.new_item(facts.situation, "missed", key=key, phone=call.phone, call_id=call.call_id)
-    if facts.fresh:
-        return desk.distribute(
+    first = facts.earlier if facts.earlier is not None and facts.earlier.manager_id is not None else None
+    if facts.fresh and first is None:
+        treatment = desk.distribute(
             facts.situation,
             item,
             "missed",
@@ -190,11 +193,13 @@ def decide(facts: Ended) -> Treatment | Nothing:
             phone=call.phone,
             call_id=call.call_id,
         )
+        return desk.told_once(treatment, facts.done)
+    if facts.fresh and first is not None and first.call_id in (None, call.call_id):
+        return Nothing(f"уже распределён: {first.key} / already assigned")
     # An answered call left no task behind: being missed after it is a new reason.
     earlier = facts.earlier if facts.earlier is not None and facts.earlier.cause != "answered" else None
-    return desk.known_client(
-        facts.situation, item, key=facts.key, phone=call.phone, call_id=call.call_id, earlier=earlier
-    )
+    key = f"call:{call.call_id}"  # a record that was there before, or the lead of this client's call a moment ago
+    return desk.known_client(facts.situation, item, key=key, phone=call.phone, call_id=call.call_id, earlier=earlier)
 
 
 def _makes_none(facts: Ended, situation: desk.Situation) -> Nothing | None:

@@ -114,7 +114,11 @@ def recall(memory: Memory, facts: NewItem) -> NewItem:
 
 
 def decide(facts: NewItem) -> Treatment | Nothing:
-    """Says what kind of enquiry it is, and who gets it."""
+    """Says what kind of enquiry it is, and who gets it; what the call's end said already is not said again."""
+    return desk.told_once(_decide(facts), facts.done)
+
+
+def _decide(facts: NewItem) -> Treatment | Nothing:
     item, intake = facts.item, facts.situation.playbook.intake
     if facts.done is not None and facts.done.manager_id is not None:
         return Nothing(f"уже распределён: {facts.done.key} / already assigned")
