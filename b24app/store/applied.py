@@ -70,6 +70,4 @@ class Applied:
     def forget(self, name: str) -> None:
         """Takes the row away: the thing is no more, or never came to be."""
         with self._database.write() as connection:
-            connection.execute(
-                sa.delete(applied).where(applied.c.member_id == self._member_id, applied.c.name == name)
-            )
+            connection.execute(sa.delete(applied).where(applied.c.member_id == self._member_id, applied.c.name == name))

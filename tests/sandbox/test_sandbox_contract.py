@@ -18,6 +18,12 @@ CONTRACT: dict[str, Any] = json.loads((Path(__file__).parents[1] / "contract" / 
 PHONE = [{"VALUE": "+79005550001", "VALUE_TYPE": "WORK"}]
 MAIL = [{"VALUE": "lead@example.com", "VALUE_TYPE": "WORK"}]
 UTM = {"UTM_SOURCE": "google", "UTM_MEDIUM": "CPC"}
+LAYOUT = [
+    {
+        "name": "main", "title": "О лиде", "type": "section",
+        "elements": [{"name": "TITLE", "optionFlags": 1}, {"name": "PHONE", "options": {"defaultCountry": "RU"}}],
+    }
+]  # fmt: skip
 
 # Keys of the examples that this portal does not show, with the reason.
 BY_DESIGN = {
@@ -27,6 +33,7 @@ BY_DESIGN = {
     "[].IS_ENABLED": "belongs to invoices and smart processes, which this portal does not have",
     "[].CATEGORY_": "name and order belong to categories of contacts and companies, which this portal does not have",
     "[].IS_DEFAULT_CATEGORY": "the same",
+    ".SETTINGS.": "belong to the types of the example's fields",
 }
 
 
@@ -110,10 +117,25 @@ class Journey:
         self.do("timeman.open", USER_ID=1)
         self.do("app.option.set", options={"data": "1", "data2": "2"})
         self.do("user.option.set", options={"data": "1", "data2": "2"})
+        self.stage = self.do(
+            "crm.status.add", fields={"ENTITY_ID": "STATUS", "STATUS_ID": "OURS", "NAME": "Наша", "SORT": 35}
+        )
+        self.userfields = {
+            kind: self.do(f"crm.{kind}.userfield.add", fields=self.userfield("OURS"))
+            for kind in ("lead", "deal", "contact", "company")
+        }
+        self.do("crm.lead.userfield.add", fields={"USER_TYPE_ID": "crm_status", "FIELD_NAME": "REF", "LABEL": "С"})
+        self.do("crm.item.details.configuration.set", entityTypeId=1, scope="C", data=LAYOUT)
         self.v3 = self.do(
             "api/tasks.task.add",
             fields={"title": "T", "creatorId": 1, "responsibleId": 4, "crmItemIds": [f"L_{self.lead}"]},
         )["item"]["id"]
+
+    @staticmethod
+    def userfield(name: str) -> dict[str, Any]:
+        """A list field of two values."""
+        values = [{"VALUE": "а"}, {"VALUE": "б"}]
+        return {"USER_TYPE_ID": "enumeration", "FIELD_NAME": name, "LABEL": name, "LIST": values}
 
     def call_rest(self, name: str, params: dict[str, Any]) -> requests.Response:
         return self.portal.session.post(
@@ -158,6 +180,22 @@ def params_of(journey: Journey, name: str) -> dict[str, Any]:
         "crm.item.list": {"entityTypeId": 1, "filter": {"id": j.lead}},
         "crm.item.fields": {"entityTypeId": 2},
         "crm.category.list": {"entityTypeId": 2},
+        "crm.category.add": {"entityTypeId": 2, "fields": {"name": "Новая"}},
+        "crm.category.get": {"entityTypeId": 2, "id": 2},
+        "crm.category.update": {"entityTypeId": 2, "id": 2, "fields": {"name": "Сервис 2"}},
+        "crm.category.delete": lambda: {"entityTypeId": 2,
+            "id": j.do("crm.category.add", entityTypeId=2, fields={"name": "x"})["category"]["id"]},
+        "crm.category.fields": {"entityTypeId": 2},
+        "crm.status.add": {"fields": {"ENTITY_ID": "SOURCE", "STATUS_ID": "NEW_ONE", "NAME": "Новый"}},
+        "crm.status.get": {"id": j.stage},
+        "crm.status.update": {"id": j.stage, "fields": {"NAME": "Наша 2"}},
+        "crm.status.delete": lambda: {"id": j.do("crm.status.add",
+            fields={"ENTITY_ID": "SOURCE", "STATUS_ID": "GONE", "NAME": "x"})},
+        "crm.status.entity.items": {"entityId": "DEAL_STAGE"},
+        "crm.item.details.configuration.get": {"entityTypeId": 1, "scope": "C"},
+        "crm.item.details.configuration.set": {"entityTypeId": 2, "data": LAYOUT},
+        "crm.item.details.configuration.reset": {"entityTypeId": 2},
+        "crm.item.details.configuration.forceCommonScopeForAll": {"entityTypeId": 2},
         "crm.stagehistory.list": {"entityTypeId": 2},
         "crm.duplicate.findbycomm": {"type": "PHONE", "values": ["+79005550001"]},
         "crm.activity.get": {"id": j.activity},
@@ -230,6 +268,14 @@ def params_of(journey: Journey, name: str) -> dict[str, Any]:
     }  # fmt: skip
     numbers = {"lead": j.lead, "deal": j.deal, "contact": j.contact, "company": j.company}
     for kind, number in numbers.items():
+        field = j.userfields[kind]
+        table[f"crm.{kind}.userfield.add"] = {"fields": j.userfield("NEW_ONE")}
+        table[f"crm.{kind}.userfield.get"] = {"id": field}
+        table[f"crm.{kind}.userfield.list"] = {"filter": {"LANG": "ru"}}
+        table[f"crm.{kind}.userfield.update"] = {"id": field, "fields": {"SORT": 200}}
+        table[f"crm.{kind}.userfield.delete"] = lambda kind=kind: {
+            "id": j.do(f"crm.{kind}.userfield.add", fields=j.userfield("GONE"))
+        }
         table[f"crm.{kind}.get"] = {"id": number}
         table[f"crm.{kind}.add"] = {"fields": {"TITLE": "x", "NAME": "x"}}
         table[f"crm.{kind}.update"] = {"id": number, "fields": {"COMMENTS": "x"}}
@@ -356,7 +402,8 @@ def test_every_entry_of_the_contract_names_its_page() -> None:
 NO_REFUSAL = {
     "app.info", "app.option.get", "batch", "access.name", "bizproc.robot.list", "calendar.settings.get",
     "crm.automation.trigger.list",
-    "crm.settings.mode.get", "crm.status.entity.types", "crm.status.list", "department.get", "event.get",
+    "crm.settings.mode.get", "crm.status.entity.types", "crm.status.fields", "crm.status.list", "department.get",
+    "event.get",
     "event.offline.list",
     "event.offline.get", "event.test", "events", "method.get", "methods", "placement.get", "placement.list", "profile",
     "scope",
@@ -365,7 +412,8 @@ NO_REFUSAL = {
     "user.fields", "user.get", "user.option.get", "user.search", "voximplant.statistic.get", "crm.activity.list",
     "tasks.task.list",
     "api/rest.scope.list", "api/tasks.task.list", "calendar.event.get", "event.unbind", "placement.unbind",
-    *(f"crm.{kind}.{verb}" for kind in ("lead", "deal", "contact", "company") for verb in ("list", "fields")),
+    *(f"crm.{kind}.{verb}" for kind in ("lead", "deal", "contact", "company")
+      for verb in ("list", "fields", "userfield.list")),
 }  # fmt: skip
 NONSENSE: dict[str, Any] = {
     "entityTypeId": "ерунда", "id": "ерунда", "taskId": "ерунда", "TASKID": "ерунда", "fields": "ерунда",
@@ -398,7 +446,8 @@ NO_OBJECT = NO_REFUSAL | {
     "crm.item.list", "crm.stagehistory.list", "crm.duplicate.findbycomm", "feature.get", "bizproc.robot.add",
     "event.offline.clear",
     "event.offline.error", "event.unbind", "placement.unbind", "pull.application.event.add",
-    "crm.automation.trigger.add",
+    "crm.automation.trigger.add", "crm.item.details.configuration.get", "crm.item.details.configuration.reset",
+    "crm.item.details.configuration.forceCommonScopeForAll",
     *(f"crm.{kind}.add" for kind in ("lead", "deal", "contact", "company")),
 }  # fmt: skip
 
