@@ -1,0 +1,383 @@
+"""Wire formats to entities: documented shapes, and PHP's habits."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from b24app.bitrix import translate
+from b24app.entities import COMPANY, CONTACT, DEAL, LEAD, Clock, Department, Interval, ItemRef, PhoneCall, User
+from b24app.rules.working_time import WorkCalendar
+
+MOSCOW = ZoneInfo("Europe/Moscow")
+
+
+def utc(*parts: int) -> datetime:
+    return datetime(*parts, tzinfo=UTC)  # type: ignore[misc,arg-type]
+
+
+@pytest.mark.parametrize(
+    ("value", "id"),
+    [(5, 5), ("5", 5), (" 5 ", 5), (0, None), ("0", None), ("", None), (None, None), ("undefined", None)]
+    + [(True, None), ([], None), ({}, None), ("-5", None), ("5.0", None), (5.0, None)],
+)
+def test_ids_arrive_as_numbers_or_strings(value: Any, id: int | None) -> None:
+    assert translate.number(value) == id
+
+
+@pytest.mark.parametrize(
+    ("value", "at"),
+    [
+        ("2026-03-11T17:28:46+03:00", utc(2026, 3, 11, 14, 28, 46)),
+        ("2026-03-11T14:28:46Z", utc(2026, 3, 11, 14, 28, 46)),
+        ("2026-03-11T14:28:46", utc(2026, 3, 11, 14, 28, 46)),
+        ("2026-03-11", utc(2026, 3, 11)),
+        ("", None),
+        (None, None),
+        ({}, None),
+        ([], None),
+        ("yesterday", None),
+        (1773239327, None),
+    ],
+)
+def test_times(value: Any, at: datetime | None) -> None:
+    assert translate.moment(value) == at
+
+
+@pytest.mark.parametrize(
+    ("value", "key", "ids"),
+    [
+        ([{"id": 1}, {"id": 2}], "", [1, 2]),
+        ({"items": [{"id": 1}]}, "items", [1]),
+        ({"items": {"7": {"id": 7}}}, "items", [7]),
+        ({"3": {"id": 3}, "4": {"id": 4}}, "", [3, 4]),
+        ([], "items", []),
+        ({}, "items", []),
+        (None, "", []),
+        (False, "items", []),
+        (["", None, {"id": 5}], "", [5]),
+    ],
+)
+def test_lists_in_every_shape(value: Any, key: str, ids: list[int]) -> None:
+    assert [row["id"] for row in translate.rows(value, key)] == ids
+
+
+ROW = {
+    "id": "42",
+    "title": "Пропущенный звонок",
+    "assignedById": 9,
+    "createdBy": "9",
+    "createdTime": "2026-11-23T10:00:00+03:00",
+    "updatedTime": "2026-11-23T10:05:00+03:00",
+    "updatedBy": "2",
+    "stageId": "NEW",
+    "stageSemanticId": "P",
+    "sourceId": "CALL",
+    "name": "Иван",
+    "lastName": "Петров",
+    "observers": ["3", 4],
+    "webformId": "0",
+    "originId": None,
+    "fm": [
+        {"id": 1, "typeId": "PHONE", "valueType": "WORK", "value": "+79123456789"},
+        {"id": 2, "typeId": "EMAIL", "valueType": "WORK", "value": "a@example.ru"},
+        {"id": 3, "typeId": "PHONE", "valueType": "HOME", "value": ""},
+    ],
+}
+
+
+@pytest.mark.parametrize("wire", [ROW, {"item": ROW}, {"item": {**ROW, "fm": dict(enumerate(ROW["fm"]))}}])  # type: ignore[arg-type]
+def test_an_item_of_get_and_of_list(wire: Any) -> None:
+    item = translate.item_of(LEAD, wire)
+    assert item is not None
+    assert (item.ref, item.assigned_by_id, item.created_by_id) == (ItemRef(LEAD, 42), 9, 9)
+    assert (item.created_at, item.updated_at) == (utc(2026, 11, 23, 7), utc(2026, 11, 23, 7, 5))
+    assert (item.phones, item.emails, item.observer_ids) == (("+79123456789",), ("a@example.ru",), (3, 4))
+    assert (item.updated_by_id, item.webform_id, item.origin_id, item.name) == (2, None, "", "Иван Петров")
+    assert item.open
+
+
+def test_an_item_without_its_multi_fields_keeps_the_flat_ones() -> None:
+    wire = {"id": 1, "createdTime": "2026-11-23T10:00:00+03:00", "phoneWork": "+7912", "emailWork": "a@b.ru", "fm": []}
+    item = translate.item_of(CONTACT, wire)
+    assert item is not None
+    assert (item.phones, item.emails, item.observer_ids) == (("+7912",), ("a@b.ru",), ())
+
+
+@pytest.mark.parametrize("semantic", ["S", "F"])
+def test_a_finished_item_is_not_open(semantic: str) -> None:
+    item = translate.item_of(DEAL, {**ROW, "stageSemanticId": semantic})
+    assert item is not None
+    assert not item.open
+
+
+@pytest.mark.parametrize("value", [None, [], {}, {"item": None}, {"item": []}, {"id": ""}, "no"])
+def test_no_item(value: Any) -> None:
+    assert translate.item_of(LEAD, value) is None
+
+
+@pytest.mark.parametrize(
+    ("row", "user"),
+    [
+        (
+            {"ID": "7", "ACTIVE": True, "NAME": "Анна", "LAST_NAME": "Белова", "UF_DEPARTMENT": [5], "IS_ONLINE": "Y"},
+            User(7, "Анна Белова", True, (5,), "", True),
+        ),
+        (
+            {"ID": "8", "ACTIVE": "false", "NAME": "", "EMAIL": "b@example.ru", "UF_DEPARTMENT": ["5", "0"]},
+            User(8, "b@example.ru", False, (5,), "", None),
+        ),
+        (
+            {"ID": "9", "ACTIVE": "Y", "UF_DEPARTMENT": False, "TIME_ZONE": "Asia/Omsk"},
+            User(9, "#9", True, (), "Asia/Omsk"),
+        ),
+    ],
+)
+def test_people(row: dict[str, Any], user: User) -> None:
+    assert translate.user_of(row) == user
+
+
+@pytest.mark.parametrize(
+    ("row", "department"),
+    [
+        ({"ID": "1", "NAME": "ООО", "UF_HEAD": "0"}, Department(1, "ООО", None, None)),
+        ({"ID": "5", "NAME": "Продажи", "PARENT": "1", "UF_HEAD": "2"}, Department(5, "Продажи", 1, 2)),
+    ],
+)
+def test_departments(row: dict[str, Any], department: Department) -> None:
+    assert translate.department_of(row) == department
+
+
+@pytest.mark.parametrize(
+    ("value", "clock"),
+    [
+        ({"STATUS": "OPENED", "TIME_START": "2026-11-23T09:00:00+03:00"}, (Clock.OPENED, utc(2026, 11, 23, 6))),
+        ({"STATUS": "PAUSED", "TIME_START": "2026-11-23T09:00:00+03:00"}, (Clock.PAUSED, utc(2026, 11, 23, 6))),
+        ({"STATUS": "EXPIRED", "TIME_START": None}, (Clock.EXPIRED, None)),
+        ({"STATUS": "CLOSED", "TIME_START": ""}, (Clock.CLOSED, None)),
+        ({"STATUS": "NAPPING"}, (Clock.UNUSED, None)),
+        ([], (Clock.UNUSED, None)),
+        (None, (Clock.UNUSED, None)),
+    ],
+)
+def test_the_working_day_clock(value: Any, clock: Any) -> None:
+    assert translate.clock_of(value) == clock
+
+
+TIMED = {
+    "ID": "1",
+    "NAME": "Замер",
+    "DATE_FROM": "23.11.2026 11:00:00",
+    "DATE_TO": "23.11.2026 12:00:00",
+    "DATE_FROM_TS_UTC": "1795420800",
+    "DATE_TO_TS_UTC": "1795424400",
+    "TZ_FROM": "Europe/Moscow",
+    "DT_SKIP_TIME": "N",
+    "ACCESSIBILITY": "busy",
+}
+
+
+@pytest.mark.parametrize(
+    ("row", "interval"),
+    [
+        (TIMED, Interval(utc(2026, 11, 23, 8), utc(2026, 11, 23, 9))),
+        ({**TIMED, "ACCESSIBILITY": "absent"}, Interval(utc(2026, 11, 23, 8), utc(2026, 11, 23, 9), True)),
+        ({**TIMED, "ACCESSIBILITY": "quest"}, Interval(utc(2026, 11, 23, 8), utc(2026, 11, 23, 9))),
+        ({**TIMED, "ACCESSIBILITY": "free"}, None),
+        # an all-day event of two days, in the calendar's own zone
+        (
+            {
+                **TIMED,
+                "DT_SKIP_TIME": "Y",
+                "DATE_FROM": "23.11.2026",
+                "DATE_TO": "24.11.2026",
+                "TZ_FROM": "Asia/Omsk",
+            },
+            Interval(utc(2026, 11, 22, 18), utc(2026, 11, 24, 18)),
+        ),
+        # the American display format
+        (
+            {"DATE_FROM": "12/11/2026 05:59:00 pm", "DATE_TO": "12/11/2026 06:30:00 pm", "ACCESSIBILITY": "busy"},
+            Interval(utc(2026, 12, 11, 14, 59), utc(2026, 12, 11, 15, 30)),
+        ),
+        # the personnel department's record: dates only, without zone and stamps
+        (
+            {
+                "ID": 3,
+                "FROM_HR": True,
+                "DT_FROM": "23.11.2026",
+                "DT_TO": "27.11.2026",
+                "ACCESSIBILITY": "absent",
+                "FROM": "23.11.2026",
+                "TO": "27.11.2026",
+            },
+            Interval(utc(2026, 11, 22, 21), utc(2026, 11, 27, 21), True),
+        ),
+        (
+            {"FROM_HR": True, "DT_FROM": "23.11.2026 09:00:00", "DT_TO": "23.11.2026 13:00:00"},
+            Interval(utc(2026, 11, 23, 6), utc(2026, 11, 23, 10), True),
+        ),
+        ({"ACCESSIBILITY": "busy"}, None),
+        ({"DATE_FROM": "soon", "DATE_TO": "later", "ACCESSIBILITY": "busy"}, None),
+    ],
+)
+def test_busy_and_absent_times_in_both_shapes(row: dict[str, Any], interval: Interval | None) -> None:
+    expected = {7: () if interval is None else (interval,)}
+    assert translate.intervals_of({"7": [row]}, MOSCOW) == expected
+    assert translate.intervals_of({"7": {"0": row}}, MOSCOW) == expected
+
+
+@pytest.mark.parametrize("value", [[], None, {}, False])
+def test_nobody_is_busy(value: Any) -> None:
+    assert translate.intervals_of(value, MOSCOW) == {}
+
+
+def test_a_person_without_entries_arrives_as_an_empty_list() -> None:
+    assert translate.intervals_of({"7": [], "8": {}}, MOSCOW) == {7: (), 8: ()}
+
+
+PLAYBOOK = WorkCalendar(opens=time(10), closes=time(20), country="RU", days_off=frozenset({date(2026, 12, 30)}))
+
+
+def test_calendar_settings_of_the_portal() -> None:
+    settings = {
+        "work_time_start": "9",
+        "work_time_end": "18.30",
+        "year_holidays": "1.01,2.01,23.02, 31.02,x",
+        "year_workdays": "31.12",
+        "week_holidays": ["SA", "SU"],
+        "week_start": "MO",
+    }
+    calendar = translate.calendar_of(settings, PLAYBOOK)
+    assert (calendar.opens, calendar.closes, calendar.time_zone) == (time(9), time(18, 30), "Europe/Moscow")
+    assert calendar.yearly_off == {(1, 1), (1, 2), (2, 23)}
+    assert calendar.yearly_work == {(12, 31)}
+    assert calendar.weekend == {5, 6}
+    assert calendar.days_off == {date(2026, 12, 30)}
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "opens", "closes"),
+    [
+        ("9:30", "18:00", time(9, 30), time(18)),
+        ("9.3", "18", time(9, 30), time(18)),
+        (9, 18, time(9), time(18)),
+        (0, 24, time(0), time(0)),
+        ("0", "0", time(0), time(0)),
+        ("", None, time(10), time(20)),
+        ("25", "nine", time(10), time(20)),
+    ],
+)
+def test_hours_of_the_portal(start: Any, end: Any, opens: time, closes: time) -> None:
+    calendar = translate.calendar_of({"work_time_start": start, "work_time_end": end}, PLAYBOOK)
+    assert (calendar.opens, calendar.closes) == (opens, closes)
+
+
+def test_another_week_on_the_portal_has_no_moved_days_of_the_country() -> None:
+    calendar = translate.calendar_of({"week_holidays": ["FR"]}, PLAYBOOK)
+    assert (calendar.weekend, calendar.country) == ({4}, "")
+
+
+def test_a_portal_without_calendar_settings_is_the_playbook() -> None:
+    assert translate.calendar_of([], PLAYBOOK) == PLAYBOOK
+
+
+def test_a_row_of_the_statistics() -> None:
+    row = {
+        "ID": "5",
+        "CALL_ID": "externalCall.7b0c.1773",
+        "CALL_TYPE": "2",
+        "PORTAL_USER_ID": "9",
+        "PHONE_NUMBER": "79123456789",
+        "CALL_FAILED_CODE": "304",
+        "CALL_START_DATE": "2026-11-23T10:00:00+03:00",
+        "CRM_ENTITY_TYPE": "LEAD",
+        "CRM_ENTITY_ID": "42",
+        "CRM_ACTIVITY_ID": "7953",
+    }
+    assert translate.statistic_of(row) == PhoneCall(
+        "externalCall.7b0c.1773", 2, "79123456789", 9, "304", utc(2026, 11, 23, 7), ItemRef(LEAD, 42), 7953
+    )
+    nothing = translate.statistic_of(dict.fromkeys(row))
+    assert nothing == PhoneCall("", None)
+
+
+@pytest.mark.parametrize(
+    ("value", "owner"),
+    [
+        ({"OWNER_TYPE_ID": "1", "OWNER_ID": "42"}, ItemRef(LEAD, 42)),
+        ({"OWNER_TYPE_ID": "3", "OWNER_ID": "7"}, ItemRef(CONTACT, 7)),
+        ({"OWNER_TYPE_ID": "7", "OWNER_ID": "7"}, None),  # a quote
+        ({"OWNER_TYPE_ID": "1", "OWNER_ID": None}, None),
+        ([], None),
+    ],
+)
+def test_whose_activity_it_is(value: Any, owner: ItemRef | None) -> None:
+    assert translate.activity_owner(value) == owner
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ({"LEAD": [1, "2"], "CONTACT": ["7"]}, {LEAD: (1, 2), CONTACT: (7,)}),
+        ({"COMPANY": []}, {COMPANY: ()}),
+        ([], {}),
+        ({"LEAD": ""}, {}),
+    ],
+)
+def test_duplicates(value: Any, found: Any) -> None:
+    assert translate.duplicates_of(value) == found
+
+
+@pytest.mark.parametrize(
+    ("document_id", "item"),
+    [
+        (["crm", "CCrmDocumentLead", "LEAD_456"], ItemRef(LEAD, 456)),
+        (["crm", "CCrmDocumentDeal", "DEAL_7"], ItemRef(DEAL, 7)),
+        (["crm", "Bitrix\\Crm\\Integration\\BizProc\\Document\\Dynamic", "DYNAMIC_147_12"], ItemRef(147, 12)),
+        (["crm", "CCrmDocumentLead", "LEAD_"], None),
+        (["crm", "CCrmDocumentLead"], None),
+        (["lists", "BizprocDocument", "77"], None),
+        ("LEAD_456", None),
+        (None, None),
+    ],
+)
+def test_the_document_of_a_robot(document_id: Any, item: ItemRef | None) -> None:
+    assert translate.document_item(document_id) == item
+
+
+@pytest.mark.parametrize(
+    ("value", "id"),
+    [("user_15", 15), ("15", 15), (15, 15), (["user_15", "user_16"], 15), ([], None), ("", None), (None, None)],
+)
+def test_the_user_property_of_a_robot(value: Any, id: int | None) -> None:
+    assert translate.user_property(value) == id
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "readable"),
+    [
+        ("+79123456789", "+79123456789", "+7 912 345-67-89"),
+        ("79123456789", "+79123456789", "+7 912 345-67-89"),
+        ("89123456789", "+79123456789", "+7 912 345-67-89"),
+        ("8 (912) 345-67-89", "+79123456789", "+7 912 345-67-89"),
+        ("+7 912 345 67 89", "+79123456789", "+7 912 345-67-89"),
+        ("9123456789", "+79123456789", "+7 912 345-67-89"),
+        ("+375291234567", "+375291234567", "+375 29 123-45-67"),
+        ("375291234567", "+375291234567", "+375 29 123-45-67"),
+        ("84951234567", "+74951234567", "+7 495 123-45-67"),
+        ("102", "102", "102"),
+        ("anonymous", "anonymous", "anonymous"),
+        ("", "", ""),
+    ],
+)
+def test_numbers_with_and_without_plus(text: str, key: str, readable: str) -> None:
+    assert translate.phone_key(text, "RU") == key
+    assert translate.phone_text(text, "RU") == readable
+
+
+def test_what_is_no_number_is_kept_short() -> None:
+    assert translate.phone_key("x" * 500, "RU") == "x" * 32
