@@ -1,0 +1,213 @@
+"""What /health and `doctor` say about a database in every state, and how the commands refuse."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from b24app.config import parse
+from b24app.engine.clock import BEAT
+from b24app.engine.declare import Catalogue
+from b24app.health import Finding, findings, is_serving
+from b24app.services import Services, build
+from b24app.store import schema
+from b24app.store.alarms import raise_alarm
+from b24app.store.portals import install_portal, learn
+from install.wanted import SCOPES
+
+ROOT = Path(__file__).parent.parent
+NOW = datetime.now(UTC)
+MEMBER = "0123456789abcdef0123456789abcdef"
+
+
+def _config(folder: Path) -> str:
+    return f"""
+        [app]
+        public_url = "http://127.0.0.1:1"
+        secret_key = "{"k" * 32}"
+        [[portals]]
+        host = "127.0.0.1:2"
+        client_id = "local.1"
+        client_secret = "s3cret-of-the-application"
+        [database]
+        url = "sqlite:///{folder / "b24app.db"}"
+        [run]
+        data = "{folder}"
+        """
+
+
+@pytest.fixture
+def services(tmp_path: Path, redis_url: str) -> Iterator[Services]:
+    built = build(parse(_config(tmp_path)), Catalogue(), redis_url)
+    built.database.migrate()
+    yield built
+    built.dispose()
+
+
+def _install(services: Services) -> None:
+    install_portal(
+        services.database,
+        member_id=MEMBER,
+        client_id="local.1",
+        host="127.0.0.1:2",
+        client_endpoint="http://127.0.0.1:2/rest/",
+        application_token_digest="0" * 64,
+        user_id=1,
+    )
+    learn(services.database, MEMBER, {"scope": sorted(scope.name for scope in SCOPES)})
+    services.tokens.store(MEMBER, 1, "owner", "access", "refresh", NOW + timedelta(hours=1))
+
+
+def _insert(services: Services, table: sa.Table, **values: object) -> None:
+    with services.database.write() as connection:
+        connection.execute(sa.insert(table).values(**values))
+
+
+def _beat(services: Services, at: datetime) -> None:
+    _insert(services, schema.cursors, member_id=BEAT[0], name=BEAT[1], value="", updated_at=at)
+
+
+def _delivery(services: Services, **values: object) -> None:
+    usual = {
+        "member_id": MEMBER, "kind": "event", "code": "ONCRMLEADADD", "entity": "lead:42", "payload": {},
+        "priority": 50,
+        "state": "waiting", "received_at": NOW, "due_at": NOW, "attempts": 0, "crashes": 0,
+    }  # fmt: skip
+    _insert(services, schema.deliveries, **(usual | values))
+
+
+def _about(services: Services, key: str) -> list[Finding]:
+    return [finding for finding in findings(services, NOW) if finding.key == key]
+
+
+def test_everything_is_well_on_a_working_installation(services: Services) -> None:
+    _install(services)
+    _beat(services, NOW)
+    found = findings(services, NOW)
+    assert {finding.level for finding in found} == {"ok"}
+    assert {"database", "redis", "portal", "token", "deliveries", "failed", "clock"} == {one.key for one in found}
+    assert all(one.ru and one.en and one.ru != one.en for one in found)
+
+
+def test_a_portal_that_is_not_installed_is_named(services: Services) -> None:
+    [finding] = _about(services, "portal")
+    assert finding.level == "warn"
+    assert "127.0.0.1:2" in finding.ru
+
+
+def test_a_missing_permission_is_bad_when_nothing_works_without_it(services: Services) -> None:
+    _install(services)
+    learn(services.database, MEMBER, {"scope": ["task", "user"]})
+    levels = {finding.level for finding in _about(services, "scope")}
+    crm = next(finding for finding in _about(services, "scope") if "«crm»" in finding.ru)
+    assert levels == {"bad", "warn"}
+    assert crm.level == "bad"
+
+
+def test_a_dead_token_is_bad_unless_a_spare_lives(services: Services) -> None:
+    _install(services)
+    with services.database.write() as connection:
+        connection.execute(sa.update(schema.tokens).values(dead_at=NOW, dead_reason="invalid_grant"))
+    [finding] = _about(services, "token")
+    assert finding.level == "bad"
+    assert "invalid_grant" in finding.ru
+    services.tokens.store(MEMBER, 2, "spare", "access", "refresh", NOW + timedelta(hours=1))
+    assert sorted(finding.level for finding in _about(services, "token")) == ["ok", "warn"]
+
+
+@pytest.mark.parametrize(("late", "level"), [(0, "ok"), (4, "ok"), (6, "warn"), (31, "bad")])
+def test_waiting_deliveries_are_judged_by_how_late_the_oldest_is(services: Services, late: int, level: str) -> None:
+    _delivery(services, due_at=NOW - timedelta(minutes=late))
+    _delivery(services, due_at=NOW + timedelta(hours=5))
+    [finding] = _about(services, "deliveries")
+    assert finding.level == level
+    assert "2" in finding.ru
+
+
+def test_failed_deliveries_are_told_with_their_reasons(services: Services) -> None:
+    _delivery(services, state="failed", reason="портал отказал: ACCESS_DENIED")
+    [finding] = _about(services, "failed")
+    assert finding.level == "warn"
+    assert "lead:42: портал отказал: ACCESS_DENIED" in finding.ru
+
+
+@pytest.mark.parametrize(("minutes", "level"), [(1, "ok"), (3, "bad")])
+def test_a_silent_clock_is_noticed(services: Services, minutes: int, level: str) -> None:
+    _beat(services, NOW - timedelta(minutes=minutes))
+    assert [finding.level for finding in _about(services, "clock")] == [level]
+
+
+def test_alarms_and_late_timers_are_told(services: Services) -> None:
+    raise_alarm(services.database, MEMBER, "limits", "Портал остановил REST", "The portal stopped REST")
+    _insert(
+        services, schema.timers, member_id=MEMBER, key="k", code="queue", entity="lead:1", payload={},
+        due_at=NOW - timedelta(hours=1),
+    )  # fmt: skip
+    assert "Портал остановил REST" in _about(services, "alarm")[0].ru
+    assert _about(services, "timers")[0].level == "warn"
+
+
+def test_a_broken_database_is_told_first_and_is_not_serving(services: Services, tmp_path: Path) -> None:
+    services.database.dispose()
+    for file in tmp_path.glob("b24app.db*"):
+        file.unlink()
+    (tmp_path / "b24app.db").write_bytes(b"this is no database, but it is a file of some length" * 20)
+    found = findings(services, NOW)
+    assert (found[0].key, found[0].level) == ("database", "bad")
+    assert not is_serving(found)
+
+
+def test_an_old_schema_is_not_serving(services: Services) -> None:
+    with services.database.write() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = 'of another time'"))
+    assert not is_serving(findings(services, NOW))
+
+
+def _b24app(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    (folder / "config.toml").write_text(_config(folder))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "b24app", *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("command", ["web", "worker", "clock"])
+def test_a_part_alone_refuses_to_start_without_a_redis(tmp_path: Path, command: str) -> None:
+    told = _b24app(tmp_path, command)
+    assert told.returncode == 2
+    assert "[redis] url: пусто" in told.stderr
+    assert "[redis] url: empty" in told.stderr
+
+
+def test_doctor_tells_in_both_languages_and_exits_with_1_when_a_person_is_needed(tmp_path: Path) -> None:
+    told = _b24app(tmp_path, "doctor")
+    assert told.returncode == 1
+    assert "приложение ещё не установлено" in told.stdout
+    assert "not installed yet" in told.stdout
+    assert "s3cret" not in told.stdout + told.stderr
+
+
+def test_a_missing_configuration_is_said_without_a_traceback(tmp_path: Path) -> None:
+    told = _b24app(tmp_path, "--config", "absent.toml", "run")
+    assert told.returncode == 2
+    assert told.stderr.startswith("absent.toml: файл не читается")
+
+
+def test_sandbox_is_started_as_a_process_of_its_own(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "b24app", "sandbox", "--port", "0"]
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout
+        ready = json.loads(process.stdout.readline())
+        assert {"url", "webhook", "oauth_url", "client_id", "client_secret", "member_id"} <= set(ready)
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
