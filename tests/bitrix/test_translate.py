@@ -21,8 +21,10 @@ def utc(*parts: int) -> datetime:
 
 @pytest.mark.parametrize(
     ("value", "id"),
-    [(5, 5), ("5", 5), (" 5 ", 5), (0, None), ("0", None), ("", None), (None, None), ("undefined", None)]
-    + [(True, None), ([], None), ({}, None), ("-5", None), ("5.0", None), (5.0, None)],
+    [
+        *((number, 5) for number in (5, "5", " 5 ")),
+        *((nothing, None) for nothing in (0, "0", "", None, "undefined", True, [], {}, "-5", "5.0", 5.0)),
+    ],
 )
 def test_ids_arrive_as_numbers_or_strings(value: Any, id: int | None) -> None:
     assert translate.number(value) == id
