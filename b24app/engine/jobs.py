@@ -36,14 +36,18 @@ class Doorbell:
     def __init__(self, redis: redis_client.Redis) -> None:
         self._queue = Queue(QUEUE, connection=redis, serializer=JSONSerializer)
         self._deaf_until = 0.0
+        self._rings_free = 0  # how many may be rung before the queue is counted again
 
     def ring(self, delivery_id: int) -> None:
         """Wakes a worker; never raises."""
         if time.monotonic() < self._deaf_until:
             return
         try:
-            if self._queue.count >= RINGS_WAITING:
+            if self._rings_free <= 0:
+                self._rings_free = RINGS_WAITING - self._queue.count
+            if self._rings_free <= 0:
                 return
+            self._rings_free -= 1
             self._queue.enqueue(JOB, delivery_id, result_ttl=0, failure_ttl=60, job_timeout=JOB_SECONDS)
         except (redis_client.RedisError, OSError) as error:
             self._deaf_until = time.monotonic() + DEAF_SECONDS
