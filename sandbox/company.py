@@ -63,6 +63,10 @@ STATUSES: dict[str, tuple[tuple[str, str, str | None, str], ...]] = {
         ("FINAL_INVOICE", "Монтаж", None, "#FFA900"), ("WON", "Сделка успешна", "S", "#7BD500"),
         ("LOSE", "Сделка провалена", "F", "#FF5752"), ("APOLOGY", "Анализ причины провала", "F", "#FF5752"),
     ),
+    "QUOTE_STATUS": (
+        ("DRAFT", "Новое", None, "#ACE9FB"), ("SENT", "Отправлено клиенту", None, "#2FC6F6"),
+        ("APPROVED", "Принято", "S", "#7BD500"), ("DECLAINED", "Отклонено", "F", "#FF5752"),
+    ),
     "SOURCE": (
         ("CALL", "Звонок", None, ""), ("EMAIL", "Электронная почта", None, ""), ("WEB", "Веб-сайт", None, ""),
         ("ADVERTISING", "Реклама", None, ""), ("PARTNER", "Существующий клиент", None, ""),
@@ -133,22 +137,36 @@ def found_company(portal: Portal) -> None:
             )  # fmt: skip
     portal["categories"].add({"NAME": "Кухни", "SORT": 100, "DEFAULT": True})
     add_category(portal, "Сервис")
+    for kind, name in ((3, "Контакты"), (4, "Компании")):
+        add_category(portal, name, kind, default=True)["ZERO"] = True
     _first_records(portal, now)
 
 
-def add_category(portal: Portal, name: str) -> Row:
-    """One more pipeline of deals with its stages C<id>:NEW ... C<id>:LOSE."""
-    row = portal["categories"].add({"NAME": name, "SORT": 100 * (len(portal["categories"]) + 1), "DEFAULT": False})
+_NEW_STAGES = (("NEW", "Новая", None, "#39A8EF"), ("EXECUTING", "В работе", None, "#47E4C2"))
+_ENDS = {
+    "deal": (("WON", "Успех", "S", "#7BD500"), ("LOSE", "Провал", "F", "#FF5752")),
+    "dynamic": (("SUCCESS", "Успех", "S", "#7BD500"), ("FAIL", "Провал", "F", "#FF5752")),
+}
+
+
+def add_category(portal: Portal, name: str, kind: int = 2, *, default: bool = False) -> Row:
+    """One more pipeline of that type, with its stages where it has some: C<id>:NEW ..., DT<type>_<id>:NEW ..."""
+    from sandbox import crm
+
+    sort = 100 * (len(crm.categories(portal, kind)) + 1)
+    row = portal["categories"].add({"NAME": name, "SORT": sort, "DEFAULT": default, "ENTITY_TYPE_ID": kind})
     number = row["ID"]
+    if kind not in crm.STAGE:
+        return row
+    prefix = f"C{number}" if kind == crm.DEAL else f"DT{kind}_{number}"
     for index, (code, title, semantics, colour) in enumerate(
-        (("NEW", "Новая", None, "#39A8EF"), ("EXECUTING", "В работе", None, "#47E4C2"),
-            ("WON", "Успех", "S", "#7BD500"), ("LOSE", "Провал", "F", "#FF5752"))
-    ):  # fmt: skip
+        (*_NEW_STAGES, *_ENDS["deal" if kind == crm.DEAL else "dynamic"])
+    ):
         portal["statuses"].add(
             {
-                "ENTITY_ID": f"DEAL_STAGE_{number}", "STATUS_ID": f"C{number}:{code}", "NAME": title,
-                "NAME_INIT": title,
-                "SORT": (index + 1) * 10, "SYSTEM": "Y", "CATEGORY_ID": number, "COLOR": colour, "SEMANTICS": semantics,
+                "ENTITY_ID": crm.stage_entity(kind, number), "STATUS_ID": f"{prefix}:{code}", "NAME": title,
+                "NAME_INIT": title, "SORT": (index + 1) * 10, "SYSTEM": "Y", "CATEGORY_ID": number, "COLOR": colour,
+                "SEMANTICS": semantics,
             }
         )  # fmt: skip
     return row

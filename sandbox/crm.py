@@ -1,35 +1,104 @@
-"""CRM items (leads 1, deals 2, contacts 3, companies 4): their fields, saving with history and events, who may what.
+"""CRM items: leads 1, deals 2, contacts 3, companies 4, quotes 7, smart processes from 128 on.
 
-Records live in portal["1"] ... portal["4"] under the names of the classic methods (STATUS_ID,
-    ASSIGNED_BY_ID); times are
-unix seconds, flags Y/N, lists lists. Phones and e-mails are under "FM" as {ID, TYPE_ID, VALUE_TYPE, VALUE}.
+Their fields, saving with history and events, who may what. Records live in portal["1"], portal["2"] ... under the
+names of the classic methods (STATUS_ID, ASSIGNED_BY_ID); times are unix seconds, flags Y/N, lists lists. Phones and
+e-mails are under "FM" as {ID, TYPE_ID, VALUE_TYPE, VALUE}. A smart process is a record of portal["types"].
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from sandbox import delivery
 from sandbox.filters import Column, to_time
 from sandbox.method import Actor, RestError, Row, as_int, as_list, as_map, plain, yes
 from sandbox.portal import Portal
 
-LEAD, DEAL, CONTACT, COMPANY = 1, 2, 3, 4
-WORD = {LEAD: "LEAD", DEAL: "DEAL", CONTACT: "CONTACT", COMPANY: "COMPANY"}
-RUSSIAN = {LEAD: "Лид", DEAL: "Сделка", CONTACT: "Контакт", COMPANY: "Компания"}
-SHORT = {LEAD: "L", DEAL: "D", CONTACT: "C", COMPANY: "CO"}
-STAGE = {LEAD: "STATUS_ID", DEAL: "STAGE_ID"}
-SEMANTIC = {LEAD: "STATUS_SEMANTIC_ID", DEAL: "STAGE_SEMANTIC_ID"}
+LEAD, DEAL, CONTACT, COMPANY, QUOTE = 1, 2, 3, 4, 7
+FIRST_DYNAMIC = 128
+Value = TypeVar("Value")
+
+
+class ByKind(dict[int, Value]):
+    """Facts by entity type: listed ones, and for a smart process (128 and above) one made from its number."""
+
+    def __init__(self, listed: dict[int, Value], dynamic: Callable[[int], Value]) -> None:
+        super().__init__(listed)
+        self._dynamic = dynamic
+
+    def __missing__(self, kind: int) -> Value:
+        if isinstance(kind, int) and kind >= FIRST_DYNAMIC:
+            return self._dynamic(kind)
+        raise KeyError(kind)
+
+    def __contains__(self, kind: object) -> bool:
+        return super().__contains__(kind) or (isinstance(kind, int) and kind >= FIRST_DYNAMIC)
+
+
+_WORDS = {LEAD: "LEAD", DEAL: "DEAL", CONTACT: "CONTACT", COMPANY: "COMPANY", QUOTE: "QUOTE"}
+WORD = ByKind(_WORDS, lambda kind: f"DYNAMIC_{kind}")
+RUSSIAN = ByKind(
+    {LEAD: "Лид", DEAL: "Сделка", CONTACT: "Контакт", COMPANY: "Компания", QUOTE: "Предложение"}, lambda kind: "Элемент"
+)
+SHORT = ByKind({LEAD: "L", DEAL: "D", CONTACT: "C", COMPANY: "CO", QUOTE: "Q"}, lambda kind: f"T{kind:x}")
+STAGE = ByKind({LEAD: "STATUS_ID", DEAL: "STAGE_ID", QUOTE: "STATUS_ID"}, lambda kind: "STAGE_ID")
+SEMANTIC = ByKind(
+    {LEAD: "STATUS_SEMANTIC_ID", DEAL: "STAGE_SEMANTIC_ID", QUOTE: "STATUS_SEMANTIC_ID"},
+    lambda kind: "STAGE_SEMANTIC_ID",
+)
 MULTIFIELDS = ("PHONE", "EMAIL", "WEB", "IM", "LINK")
-DOCUMENT = {
-    LEAD: ("crm", "CCrmDocumentLead", "LEAD"),
-    DEAL: ("crm", "CCrmDocumentDeal", "DEAL"),
-    CONTACT: ("crm", "CCrmDocumentContact", "CONTACT"),
-    COMPANY: ("crm", "CCrmDocumentCompany", "COMPANY"),
-}
+WITH_MULTIFIELDS = (LEAD, CONTACT, COMPANY)
+_DOCUMENT = "Bitrix\\Crm\\Integration\\BizProc\\Document\\"
+DOCUMENT = ByKind(
+    {
+        LEAD: ("crm", "CCrmDocumentLead", "LEAD"),
+        DEAL: ("crm", "CCrmDocumentDeal", "DEAL"),
+        CONTACT: ("crm", "CCrmDocumentContact", "CONTACT"),
+        COMPANY: ("crm", "CCrmDocumentCompany", "COMPANY"),
+        QUOTE: ("crm", f"{_DOCUMENT}Quote", "QUOTE"),
+    },
+    lambda kind: ("crm", f"{_DOCUMENT}Dynamic", f"DYNAMIC_{kind}"),
+)
+
+
+def kind_of(name: str) -> int | None:
+    """The entity type of a word in any case: lead, deal ... quote, dynamic_128; None for another word."""
+    name = name.upper()
+    for kind, word in _WORDS.items():
+        if word == name:
+            return kind
+    number = as_int(name.removeprefix("DYNAMIC_")) if name.startswith("DYNAMIC_") else None
+    return number if number is not None and number >= FIRST_DYNAMIC else None
+
+
+def kind_of_short(name: str) -> int | None:
+    """The entity type of a short name: L, D, C, CO, Q, T80 (128 in hexadecimal); None for another one."""
+    name = name.upper()
+    for kind in _WORDS:
+        if SHORT[kind] == name:
+            return kind
+    if re.fullmatch(r"T[0-9A-F]{1,6}", name):
+        number = int(name[1:], 16)
+        return number if number >= FIRST_DYNAMIC else None
+    return None
+
+
+def exists(portal: Portal, kind: int | None) -> bool:
+    """True for the types that this portal has: the system's, and its smart processes."""
+    return kind in _WORDS or (kind is not None and kind >= FIRST_DYNAMIC and type_row(portal, kind) is not None)
+
+
+def type_row(portal: Portal, kind: int) -> Row | None:
+    """The record of a smart process by its entityTypeId."""
+    return portal["types"].first(ENTITY_TYPE_ID=kind)
+
+
+def item_of(portal: Portal, kind: int | None, number: int | None) -> Row | None:
+    """The record of an item, or None when its type or the item itself is not there."""
+    return portal[kind].get(number) if kind is not None and exists(portal, kind) else None
 
 
 @dataclass(slots=True, frozen=True)
@@ -172,7 +241,7 @@ MOVED_TIME movedTime datetime r | Когда изменена стадия
 """
 _OBSERVERS = "OBSERVER_IDS observers user m =[] | Наблюдатели\n"
 _FLAT = ["phoneMobile", "phoneWork", "phoneMailing", "emailHome", "emailWork", "emailMailing", "imol", "email", "phone"]
-FIELDS: dict[int, tuple[Field, ...]] = {
+_LISTED: dict[int, tuple[Field, ...]] = {
     LEAD: _fields(
         _HEAD + _SHORTS + "TITLE title string | Название лида\n" + _PERSON
         + "COMPANY_TITLE companyTitle string | Компания\n"
@@ -235,10 +304,60 @@ FIELDS: dict[int, tuple[Field, ...]] = {
         + _ORIGIN + "ORIGIN_VERSION originVersion string | Версия оригинала\n"
         "LAST_COMMUNICATION_TIME - string r | Последняя коммуникация\n" + _OBSERVERS + _TAIL
     ),
+    QUOTE: _fields(
+        _HEAD + _SHORTS + "QUOTE_NUMBER quoteNumber string r | Номер\nTITLE title string | Тема\n"
+        "STATUS_ID stageId crm_status QUOTE_STATUS | Стадия\n" + _MONEY
+        + "TAX_VALUE taxValue double =0 | Ставка налога\nCOMPANY_ID companyId crm_company =0 | Компания\n"
+        "MYCOMPANY_ID mycompanyId crm_company =0 | Реквизиты вашей компании\n"
+        "CONTACT_ID contactId crm_contact =0 | Контакт\n"
+        "CONTACT_IDS contactIds crm_contact m =[] | Контакты\nBEGINDATE begindate date | Дата выставления\n"
+        "- begindateShort datetime x | Дата выставления (кратко)\nCLOSEDATE closedate date | Дата завершения\n"
+        "- closedateShort datetime x | Дата завершения (кратко)\nACTUAL_DATE actualDate date | Актуально до\n"
+        "CLOSED closed char =N | Закрыто\nCOMMENTS comments text | Комментарий\n"
+        "- commentsType integer =0 | Тип комментария\nCONTENT content text | Содержание\n"
+        "- contentType integer =0 | Тип содержания\nTERMS terms text | Условия\n- termsType integer =0 | Тип условий\n"
+        "- storageTypeId integer =0 | Тип хранения\n- storageElementIds integer m =[] | Файлы\n"
+        "CLIENT_TITLE clientTitle string | Клиент\nCLIENT_ADDR clientAddr string | Адрес\n"
+        "CLIENT_CONTACT clientContact string | Контактное лицо\nCLIENT_EMAIL clientEmail string | E-mail\n"
+        "CLIENT_PHONE clientPhone string | Телефон\nCLIENT_TP_ID clientTpId string | ИНН\n"
+        "CLIENT_TPA_ID clientTpaId string | КПП\nLEAD_ID leadId crm_lead | Лид\nDEAL_ID dealId crm_deal | Сделка\n"
+        "PERSON_TYPE_ID personTypeId integer =0 | Тип плательщика\nLOCATION_ID locationId location | Местоположение\n"
+        "WEBFORM_ID webformId integer =0 | Создано CRM-формой\n- searchContent text r | Поисковый текст\n"
+        "- hasProducts boolean x | Есть товары\nLAST_COMMUNICATION_TIME - string r | Последняя коммуникация\n" + _TAIL
+    ),
 }  # fmt: skip
+_DYNAMIC = _fields(
+    _HEAD + "XML_ID xmlId string | Внешний код\nTITLE title string | Название\n" + _MOVED
+    + "CATEGORY_ID categoryId crm_category | Воронка\nSTAGE_ID stageId crm_status DYNAMIC_STAGE | Стадия\n"
+    "PREVIOUS_STAGE_ID previousStageId crm_status r DYNAMIC_STAGE | Предыдущая стадия\n"
+    "BEGINDATE begindate date | Дата начала\nCLOSEDATE closedate date | Дата завершения\n"
+    "COMPANY_ID companyId crm_company =0 | Компания\nCONTACT_ID contactId crm_contact =0 | Контакт\n"
+    "CONTACT_IDS contactIds crm_contact m =[] | Контакты\n" + _MONEY + "TAX_VALUE taxValue double =0 | Сумма налога\n"
+    "- opportunityAccount double x | Сумма в валюте отчёта\n- taxValueAccount double x | Сумма налога в валюте отчёта\n"
+    "- accountCurrencyId crm_currency x | Валюта отчёта\n"
+    "MYCOMPANY_ID mycompanyId crm_company =0 | Реквизиты вашей компании\n" + _SOURCE + _OBSERVERS
+    + "WEBFORM_ID webformId integer =0 | Создан CRM-формой\n" + _TAIL
+)  # fmt: skip
+# The switch of a smart process without which it does not have these fields.
+_SWITCHES = {
+    "IS_STAGES_ENABLED": ("MOVED_BY_ID", "MOVED_TIME", "STAGE_ID", "PREVIOUS_STAGE_ID"),
+    "IS_BEGIN_CLOSE_DATES_ENABLED": ("BEGINDATE", "CLOSEDATE"),
+    "IS_CLIENT_ENABLED": ("COMPANY_ID", "CONTACT_ID", "CONTACT_IDS"),
+    "IS_LINK_WITH_PRODUCTS_ENABLED": (
+        "OPPORTUNITY", "IS_MANUAL_OPPORTUNITY", "TAX_VALUE", "CURRENCY_ID", "OPPORTUNITY_ACCOUNT", "TAX_VALUE_ACCOUNT",
+        "ACCOUNT_CURRENCY_ID",
+    ),
+    "IS_MYCOMPANY_ENABLED": ("MYCOMPANY_ID",),
+    "IS_SOURCE_ENABLED": ("SOURCE_ID", "SOURCE_DESCRIPTION"),
+    "IS_OBSERVERS_ENABLED": ("OBSERVER_IDS",),
+}  # fmt: skip
+FIELDS = ByKind(_LISTED, lambda kind: _DYNAMIC)
 # Fields that crm.item has and the classic get/list do not.
 _ITEM_ONLY = {"OBSERVER_IDS", "CONTACT_IDS", "COMPANY_IDS", "WEBFORM_ID", "EVENT_DATE", "EVENT_ID", "EVENT_DESCRIPTION"}
-_STATIC_BY_NAME = {kind: {one.key: one for one in fields} for kind, fields in FIELDS.items()}
+_DYNAMIC_BY_NAME = {one.key: one for one in _DYNAMIC}
+_STATIC_BY_NAME = ByKind(
+    {kind: {one.key: one for one in fields} for kind, fields in _LISTED.items()}, lambda kind: _DYNAMIC_BY_NAME
+)
 USER_TYPES = {
     "string": "string", "url": "string", "address": "string", "money": "string", "integer": "integer",
     "double": "double", "boolean": "char", "date": "date", "datetime": "datetime", "enumeration": "integer",
@@ -256,10 +375,22 @@ def camel_of(name: str) -> str:
     return head + "".join(f"_{part}" if part[:1].isdigit() else part.capitalize() for part in parts)
 
 
+def userfield_entity(portal: Portal, kind: int) -> str:
+    """ENTITY_ID of the type's custom fields: CRM_LEAD ..., CRM_<id of the smart process>."""
+    if kind >= FIRST_DYNAMIC:
+        return f"CRM_{(type_row(portal, kind) or {'ID': kind})['ID']}"
+    return f"CRM_{WORD[kind]}"
+
+
 def fields_of(portal: Portal, kind: int) -> dict[str, Field]:
     """Every field of the type by the name under which records keep it, custom ones included."""
     static = _STATIC_BY_NAME[kind]
-    custom = [row for row in portal["userfields"] if row["ENTITY_ID"] == f"CRM_{WORD[kind]}"]
+    if kind >= FIRST_DYNAMIC:
+        row = type_row(portal, kind) or {}
+        off = {name for switch, names in _SWITCHES.items() if row.get(switch) != "Y" for name in names}
+        static = {name: one for name, one in static.items() if name not in off}
+    entity = userfield_entity(portal, kind)
+    custom = [row for row in portal["userfields"] if row["ENTITY_ID"] == entity]
     if not custom:
         return static
     made = dict(static)
@@ -272,9 +403,9 @@ def fields_of(portal: Portal, kind: int) -> dict[str, Field]:
     return made
 
 
-def check_type(kind: int | None) -> int:
-    """The entity type, when it is served; NOT_FOUND else, as for an unknown smart process."""
-    if kind not in FIELDS:
+def check_type(portal: Portal, kind: int | None) -> int:
+    """The entity type, when it is there; NOT_FOUND else, as for an unknown smart process."""
+    if kind is None or not exists(portal, kind):
         raise RestError("NOT_FOUND", "Смарт-процесс не найден")
     return kind
 
@@ -401,7 +532,7 @@ def as_item(portal: Portal, kind: int, row: Row, *, original: bool = False, only
     if only is None or "searchContent" in only:
         words = [str(row["ID"]), *(plain(row.get(name)) for name in ("TITLE", "NAME", "LAST_NAME"))]
         made["searchContent"] = " ".join(word for word in [*words, *(one["VALUE"] for one in row["FM"])] if word)
-    if kind != DEAL:
+    if kind in WITH_MULTIFIELDS:
         for alias in _FLAT:
             if only is None or alias in only:
                 made[alias] = flat(row, alias)
@@ -580,11 +711,48 @@ def multifields_item(value: Any) -> list[Row]:
 
 def stage_entity(kind: int, category: int = 0) -> str:
     """ENTITY_ID of the stages in crm.status.list."""
-    return "STATUS" if kind == LEAD else f"DEAL_STAGE_{category}" if category else "DEAL_STAGE"
+    if kind >= FIRST_DYNAMIC:
+        return f"DYNAMIC_{kind}_STAGE_{category}"
+    if kind == DEAL:
+        return f"DEAL_STAGE_{category}" if category else "DEAL_STAGE"
+    return "STATUS" if kind == LEAD else "QUOTE_STATUS"
+
+
+def kind_of_stages(entity: str) -> tuple[int, int] | None:
+    """(entity type, category) of an ENTITY_ID that holds stages, None for another dictionary."""
+    if entity == "STATUS":
+        return LEAD, 0
+    if entity == "QUOTE_STATUS":
+        return QUOTE, 0
+    if entity == "DEAL_STAGE":
+        return DEAL, 0
+    found = re.fullmatch(r"DEAL_STAGE_(\d{1,9})", entity)
+    if found:
+        return DEAL, int(found[1])
+    found = re.fullmatch(r"DYNAMIC_(\d{1,9})_STAGE_(\d{1,9})", entity)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def categories(portal: Portal, kind: int) -> list[Row]:
+    """The pipelines of that type in their order."""
+    found = (row for row in portal["categories"] if row.get("ENTITY_TYPE_ID", DEAL) == kind)
+    return sorted(found, key=lambda row: (row["SORT"], row["ID"]))
+
+
+def category_number(kind: int, row: Row) -> int:
+    """The id under which the outside knows a pipeline: the system's first one is 0."""
+    return 0 if row.get("ZERO") or (kind == DEAL and row["ID"] == 1) else int(row["ID"])
+
+
+def default_category(portal: Portal, kind: int) -> int:
+    """The pipeline of new items that name none; 0 for types without pipelines."""
+    rows = categories(portal, kind)
+    chosen = next((row for row in rows if row["DEFAULT"]), rows[0] if rows else None)
+    return category_number(kind, chosen) if chosen is not None else 0
 
 
 def stages(portal: Portal, kind: int, category: int = 0) -> list[Row]:
-    """The stages of leads or of one pipeline of deals in their order."""
+    """The stages of the type, or of one of its pipelines, in their order."""
     entity = stage_entity(kind, category)
     return sorted((row for row in portal["statuses"] if row["ENTITY_ID"] == entity), key=lambda row: row["SORT"])
 
@@ -633,6 +801,8 @@ def create(
     row["ASSIGNED_BY_ID"] = values.get("ASSIGNED_BY_ID") or actor.user_id or 1
     row["ID"] = 0
     _link(kind, row, values)
+    if kind >= FIRST_DYNAMIC and not row["CATEGORY_ID"]:
+        row["CATEGORY_ID"] = default_category(portal, kind)
     if kind in STAGE:
         available = stages(portal, kind, row.get("CATEGORY_ID") or 0)
         if not available:
@@ -640,6 +810,7 @@ def create(
         row[STAGE[kind]] = values.get(STAGE[kind]) or available[0]["STATUS_ID"]
         row[SEMANTIC[kind]] = _semantic(portal, kind, row)
         row["MOVED_BY_ID"], row["MOVED_TIME"] = row["CREATED_BY_ID"], row["DATE_CREATE"]
+        row["PREVIOUS_STAGE_ID"] = None
         _closing(kind, row, row["DATE_CREATE"])
     if kind == DEAL:
         row["BEGINDATE"] = row["BEGINDATE"] or now // 86400 * 86400
@@ -648,8 +819,13 @@ def create(
         raise RestError("CRM_FIELD_ERROR_REQUIRED", 'Не заполнено обязательное поле "Имя" или "Фамилия"')
     portal[kind].add(row)
     set_multifields(portal, row, comms)
+    if kind >= FIRST_DYNAMIC and not row["TITLE"]:
+        row["TITLE"] = f"{(type_row(portal, kind) or {})['TITLE']} #{row['ID']}"
     if "TITLE" in row and not row["TITLE"]:
         row["TITLE"] = f"{RUSSIAN[kind]} #{row['ID']}"
+    if kind == QUOTE:
+        row["QUOTE_NUMBER"] = str(row["ID"])
+    _mirror(portal, kind, row, [])
     _remember(_index(portal), kind, row)
     if kind in STAGE:
         _history(portal, kind, row, 1, row["DATE_CREATE"])
@@ -661,6 +837,27 @@ def create(
 
             automation.entered(portal, kind, row, actor)
     return row
+
+
+# Contacts and companies know of each other: the list on this side, the type and the list on the other one.
+_OTHER_SIDE = {CONTACT: ("COMPANY_IDS", COMPANY, "CONTACT_ID"), COMPANY: ("CONTACT_ID", CONTACT, "COMPANY_IDS")}
+
+
+def _mirror(portal: Portal, kind: int, row: Row, before: list[int]) -> None:
+    if kind not in _OTHER_SIDE:
+        return
+    own, other, theirs = _OTHER_SIDE[kind]
+    for number in {*before, *row[own]}:
+        partner = portal[other].get(number)
+        if partner is None:
+            continue
+        wanted = number in row[own]
+        if wanted and row["ID"] not in partner[theirs]:
+            partner[theirs] = [*partner[theirs], row["ID"]]
+        elif not wanted:
+            partner[theirs] = [each for each in partner[theirs] if each != row["ID"]]
+        if other == CONTACT:
+            partner["COMPANY_ID"] = partner[theirs][0] if partner[theirs] else 0
 
 
 def _default(one: Field) -> Any:
@@ -684,7 +881,9 @@ def _closing(kind: int, row: Row, now: float) -> None:
     done = row[SEMANTIC[kind]] in ("S", "F")
     if kind == LEAD:
         row["DATE_CLOSED"] = (row["DATE_CLOSED"] or now) if done else None
-    else:
+    elif kind == QUOTE:
+        row["CLOSED"] = "Y" if done else "N"
+    elif kind == DEAL:
         row["CLOSED"] = "Y" if done else "N"
         if done:
             row["CLOSEDATE"] = now // 86400 * 86400
@@ -746,10 +945,13 @@ def update(portal: Portal, kind: int, row: Row, values: Row, comms: list[Row] | 
     now = portal.now()
     was = {key: row.get(key) for key in new}
     row.update(new)
+    if _OTHER_SIDE.get(kind, ("",))[0] in new:
+        _mirror(portal, kind, row, was[_OTHER_SIDE[kind][0]] or [])
     row["DATE_MODIFY"], row["MODIFY_BY_ID"] = now, actor.user_id or row["MODIFY_BY_ID"]
     if moved:
         row[SEMANTIC[kind]] = probe[SEMANTIC[kind]]
         row["MOVED_TIME"], row["MOVED_BY_ID"] = now, actor.user_id or row["MOVED_BY_ID"]
+        row["PREVIOUS_STAGE_ID"] = was[STAGE[kind]]
         _closing(kind, row, now)
         _history(portal, kind, row, 3 if row[SEMANTIC[kind]] in ("S", "F") else 2, now)
     changes = {key: {"from": was[key], "to": row.get(key)} for key in new}
@@ -779,12 +981,17 @@ def delete(portal: Portal, kind: int, row: Row, actor: Actor) -> None:
 
 
 def _emit(portal: Portal, kind: int, change: str, number: int, actor: Actor) -> None:
+    if kind >= FIRST_DYNAMIC:
+        fields = {"FIELDS": {"ID": number, "ENTITY_TYPE_ID": kind}}
+        for name in (f"ONCRMDYNAMICITEM{change}", f"ONCRMDYNAMICITEM{change}_{kind}"):
+            delivery.emit(portal, name, fields, actor, entity=word(kind, number))
+        return
     delivery.emit(portal, f"ONCRM{WORD[kind]}{change}", {"FIELDS": {"ID": number}}, actor, entity=word(kind, number))
 
 
 def touch(portal: Portal, kind: int, number: int, user_id: int) -> None:
     """Note the last activity in an item's timeline."""
-    row = portal[kind].get(number) if kind in FIELDS else None
+    row = item_of(portal, kind, number)
     if row is not None:
         row["LAST_ACTIVITY_TIME"], row["LAST_ACTIVITY_BY"] = portal.now(), user_id or row["LAST_ACTIVITY_BY"]
 

@@ -11,13 +11,26 @@ COMMON = [
     "ONAPPMETHODCONFIRM",
     "ONOFFLINEEVENT",
 ]
+_CRM_OBJECTS = (
+    "LEAD", "DEAL", "CONTACT", "COMPANY", "QUOTE", "DYNAMICITEM", "TYPE", "REQUISITE", "BANKDETAIL", "CURRENCY",
+)  # fmt: skip
+_CRM_CHANGES = [
+    *(f"ONCRM{kind}{change}" for kind in (*_CRM_OBJECTS, "DEALRECURRING") for change in ("ADD", "UPDATE", "DELETE")),
+    *(
+        f"ONCRM{kind}USERFIELD{change}"
+        for kind in ("LEAD", "DEAL", "CONTACT", "COMPANY", "QUOTE", "REQUISITE", "TYPE")
+        for change in ("ADD", "UPDATE", "DELETE", "SETENUMVALUES")
+    ),
+]
 BY_SCOPE = {
     "user": ["ONUSERADD"],
     "user_basic": ["ONUSERADD"],
     "crm": [
-        *(f"ONCRM{kind}{change}" for kind in ("LEAD", "DEAL", "CONTACT", "COMPANY") for change in ("ADD", "UPDATE",
-            "DELETE")),
+        *_CRM_CHANGES,
         "ONCRMDEALMOVETOCATEGORY",
+        "ONCRMDEALRECURRINGEXPOSE",
+        "ONCRMADDRESSREGISTER",
+        "ONCRMADDRESSUNREGISTER",
         *(f"ONCRMACTIVITY{change}" for change in ("ADD", "UPDATE", "DELETE")),
         *(f"ONCRMTIMELINECOMMENT{change}" for change in ("ADD", "UPDATE", "DELETE")),
     ],
@@ -28,6 +41,12 @@ BY_SCOPE = {
         "ONEXTERNALCALLBACKSTART",
     ],
 }  # fmt: skip
+
+
+def base(name: str) -> str:
+    """The listed name of an event: ONCRMDYNAMICITEMADD of ONCRMDYNAMICITEMADD_128."""
+    head, _, number = name.rpartition("_")
+    return head if head.startswith("ONCRMDYNAMICITEM") and number.isdigit() else name
 
 
 def names(scopes: frozenset[str] | set[str]) -> list[str]:

@@ -36,7 +36,7 @@ def _auth_type(call: Call, verb: str) -> int:
 def event_bind(call: Call) -> bool:
     application = call.application_only()
     name = call.text("event").upper()
-    if name not in events.names(call.scopes):
+    if events.base(name) not in events.names(call.scopes):
         raise RestError("ERROR_EVENT_NOT_FOUND", "Event not found", 400)
     offline = _offline(call)
     auth_type = _auth_type(call, "binding")

@@ -90,7 +90,7 @@ def _register(kind: int) -> None:
                 made[name]["isRequired"] = True
         if kind == crm.COMPANY:
             made["TITLE"]["isRequired"] = True
-        if kind != crm.DEAL:
+        if kind in crm.WITH_MULTIFIELDS:
             for type_id in crm.MULTIFIELDS:
                 made[type_id] = {
                     "type": "crm_multifield", "isRequired": False, "isReadOnly": False, "isImmutable": False,

@@ -52,52 +52,45 @@ def entity_types(call: Call) -> list[Row]:
             ("HONORIFIC", "Обращение"),
         )
     ]  # fmt: skip
-    for category in call.portal["categories"]:
-        number = category["ID"] if not category["DEFAULT"] else 0
-        entry: Row = {
-            "ID": crm.stage_entity(crm.DEAL, number), "NAME": f"Стадии сделок ({category['NAME']})",
-            "SEMANTIC_INFO": _ends(f"C{number}:" if number else ""), "ENTITY_TYPE_ID": crm.DEAL,
-        }  # fmt: skip
-        if number:
-            entry |= {
-                "PARENT_ID": "DEAL_STAGE", "PREFIX": f"C{number}", "FIELD_ATTRIBUTE_SCOPE": f"category_{number}",
-                "CATEGORY_ID": str(number),
+    quote_ends = {"START_FIELD": "DRAFT", "FINAL_SUCCESS_FIELD": "APPROVED", "FINAL_UNSUCCESS_FIELD": "DECLAINED",
+        "FINAL_SORT": 0}  # fmt: skip
+    made.append(
+        {"ID": "QUOTE_STATUS", "NAME": "Стадии предложения", "SEMANTIC_INFO": quote_ends, "ENTITY_TYPE_ID": crm.QUOTE}
+    )
+    for kind in (crm.DEAL, *(row["ENTITY_TYPE_ID"] for row in call.portal["types"])):
+        for category in crm.categories(call.portal, kind):
+            number = crm.category_number(kind, category)
+            prefix = f"C{number}" if number else ""
+            title = "Стадии сделок"
+            if kind != crm.DEAL:
+                prefix = f"DT{kind}_{number}"
+                title = f"Стадии «{(crm.type_row(call.portal, kind) or {})['TITLE']}»"
+            entry: Row = {
+                "ID": crm.stage_entity(kind, number), "NAME": f"{title} ({category['NAME']})",
+                "SEMANTIC_INFO": _ends(kind, f"{prefix}:" if prefix else ""), "ENTITY_TYPE_ID": kind,
             }  # fmt: skip
-        made.append(entry)
+            if prefix:
+                entry |= {
+                    "PARENT_ID": "DEAL_STAGE" if kind == crm.DEAL else None, "PREFIX": prefix,
+                    "FIELD_ATTRIBUTE_SCOPE": f"category_{number}", "CATEGORY_ID": str(number),
+                }  # fmt: skip
+            made.append(entry)
     return made
 
 
-def _ends(prefix: str) -> Row:
+def _ends(kind: int, prefix: str) -> Row:
+    good, bad = ("WON", "LOSE") if kind == crm.DEAL else ("SUCCESS", "FAIL")
     return {
-        "START_FIELD": f"{prefix}NEW", "FINAL_SUCCESS_FIELD": f"{prefix}WON", "FINAL_UNSUCCESS_FIELD": f"{prefix}LOSE",
-        "FINAL_SORT": 0,
+        "START_FIELD": f"{prefix}NEW", "FINAL_SUCCESS_FIELD": f"{prefix}{good}",
+        "FINAL_UNSUCCESS_FIELD": f"{prefix}{bad}", "FINAL_SORT": 0,
     }  # fmt: skip
-
-
-@method("crm.category.list", scope="crm", params="entityTypeId!", style="controller")
-def category_list(call: Call) -> Page:
-    kind = crm.check_type(as_int(call.get("entityTypeId")))
-    if kind == crm.LEAD:
-        raise RestError("ENTITY_TYPE_NOT_SUPPORTED", "Тип сущности 'LEAD' не поддерживается", 400)
-    if kind != crm.DEAL:
-        rows: list[Row] = [{"ID": 0, "NAME": "Общая", "SORT": 100, "DEFAULT": True}]
-    else:
-        rows = sorted(call.portal["categories"], key=lambda row: row["SORT"])
-    categories = [
-        {
-            "id": 0 if row["DEFAULT"] else row["ID"], "name": row["NAME"], "sort": row["SORT"], "entityTypeId": kind,
-            "isDefault": "Y" if row["DEFAULT"] else "N", "originId": "", "originatorId": "",
-        }
-        for row in rows
-    ]  # fmt: skip
-    return Page({"categories": categories}, len(categories))
 
 
 @method("crm.stagehistory.list", scope="crm", params="entityTypeId! order filter select start", style="controller")
 def stage_history(call: Call) -> Page:
     portal = call.portal
     kind = as_int(call.get("entityTypeId"))
-    if kind not in crm.STAGE:
+    if kind is None or kind == crm.QUOTE or kind not in crm.STAGE or not crm.exists(portal, kind):
         raise RestError(
             "ENTITY_TYPE_NOT_SUPPORTED", f"Entity type '{plain(call.get('entityTypeId'))}' is not supported"
         )
@@ -214,7 +207,7 @@ def trigger_execute(call: Call) -> bool:
     number = call.integer("OWNER_ID")
     if number <= 0:
         raise RestError("", "Incorrect parameter OWNER_ID.", 400)
-    item = call.portal[kind].get(number)
+    item = crm.item_of(call.portal, kind, number)
     if item is not None:
         automation.trigger(call.portal, code, kind, item, call.actor, client_id)
     return True
@@ -228,8 +221,8 @@ def trigger_webhook(call: Call) -> bool:
     word, _, number = target.partition("_")
     if as_int(number) is None:
         raise RestError("", "Incorrect target format.", 400)
-    kind = {name: key for key, name in crm.WORD.items()}.get(word.upper())
-    item = call.portal[kind].get(as_int(number)) if kind in crm.STAGE else None
+    kind = crm.kind_of(word)
+    item = crm.item_of(call.portal, kind, as_int(number)) if kind in crm.STAGE else None
     if kind is None or item is None:
         raise RestError("", "Target is not found.", 400)
     if not crm.can_change(call.user, kind, item):

@@ -14,7 +14,7 @@ def _denied(text: str) -> RestError:
 
 
 def _found(call: Call) -> tuple[int, Row]:
-    kind = crm.check_type(as_int(call.get("entityTypeId")))
+    kind = crm.check_type(call.portal, as_int(call.get("entityTypeId")))
     row = call.portal[kind].get(as_int(call.get("id")))
     if row is None:
         raise RestError("NOT_FOUND", "Элемент не найден")
@@ -37,7 +37,7 @@ def _fields(call: Call) -> Row:
 
 @method("crm.item.add", scope="crm", params="entityTypeId! fields! useOriginalUfNames", style="controller", writes=True)
 def item_add(call: Call) -> Row:
-    kind = crm.check_type(as_int(call.get("entityTypeId")))
+    kind = crm.check_type(call.portal, as_int(call.get("entityTypeId")))
     values, comms = crm.read_fields(call.portal, kind, _fields(call), names="item", new=True)
     row = crm.create(call.portal, kind, values, comms, call.actor)
     if "LEAD_NUMBER" in row:
@@ -88,7 +88,7 @@ def item_delete(call: Call) -> list[Any]:
 )
 def item_list(call: Call) -> Page:
     portal = call.portal
-    kind = crm.check_type(as_int(call.get("entityTypeId")))
+    kind = crm.check_type(portal, as_int(call.get("entityTypeId")))
     order = as_map(call.get("order"))
     columns = crm.columns(portal, kind, "item")
     for name, direction in order.items():
@@ -170,14 +170,14 @@ def field_facts(one: crm.Field, *, item: bool) -> Row:
 
 @method("crm.item.fields", scope="crm", params="entityTypeId! useOriginalUfNames", style="controller")
 def item_fields(call: Call) -> Row:
-    kind = crm.check_type(as_int(call.get("entityTypeId")))
+    kind = crm.check_type(call.portal, as_int(call.get("entityTypeId")))
     found: Row = {}
     for one in crm.fields_of(call.portal, kind).values():
         if not one.camel:
             continue
         name = one.name if _original(call) and one.user else one.camel
         found[name] = {**field_facts(one, item=True), "upperName": one.upper}
-    if kind != crm.DEAL:
+    if kind in crm.WITH_MULTIFIELDS:
         found["fm"] = {
             "type": "crm_multifield", "isRequired": False, "isReadOnly": False, "isImmutable": False,
             "isMultiple": True,

@@ -1,31 +1,15 @@
-"""What an administrator sets up in CRM: stages and dictionaries, custom fields, the card's layout, pipelines.
+"""What an administrator sets up in CRM: stages and dictionaries, the card's layout, pipelines.
 
-api-reference/crm: status, leads/userfield and twins, universal/item-details-configuration, universal/category
+api-reference/crm: status, universal/item-details-configuration, universal/category
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from sandbox import crm
 from sandbox.company import add_category
-from sandbox.filters import Column, select_rows
 from sandbox.method import Call, Page, RestError, Row, as_int, as_list, as_map, method, plain, yes
-
-LANGUAGES = ["ar", "br", "de", "en", "fr", "hi", "id", "in", "it", "ja", "kz", "la", "ms", "pl", "ru", "sc", "tc", "th"]
-LANGUAGES += ["tr", "ua", "vn"]
-LABELS = ("EDIT_FORM_LABEL", "LIST_COLUMN_LABEL", "LIST_FILTER_LABEL", "ERROR_MESSAGE", "HELP_MESSAGE")
-SETTINGS: dict[str, Row] = {
-    "string": {"SIZE": 20, "ROWS": 1, "REGEXP": "", "MIN_LENGTH": 0, "MAX_LENGTH": 0, "DEFAULT_VALUE": ""},
-    "enumeration": {"DISPLAY": "LIST", "LIST_HEIGHT": 1, "CAPTION_NO_VALUE": "", "SHOW_NO_VALUE": "Y"},
-    "boolean": {"DEFAULT_VALUE": 0, "DISPLAY": "CHECKBOX"},
-    "double": {"PRECISION": 2, "SIZE": 20, "MIN_VALUE": 0, "MAX_VALUE": 0, "DEFAULT_VALUE": ""},
-    "integer": {"SIZE": 20, "MIN_VALUE": 0, "MAX_VALUE": 0, "DEFAULT_VALUE": ""},
-    "date": {"DEFAULT_VALUE": {"TYPE": "NONE", "VALUE": ""}},
-    "datetime": {"DEFAULT_VALUE": {"TYPE": "NONE", "VALUE": ""}},
-    "crm_status": {"ENTITY_TYPE": ""},
-}
 
 
 def _refused(text: str, code: str = "") -> RestError:
@@ -54,14 +38,11 @@ def _status_or_refuse(call: Call) -> Row:
     return row
 
 
-def _kind_of(entity: str) -> tuple[int, int] | None:
-    """The entity type and pipeline whose stages a dictionary holds; None for other dictionaries."""
-    if entity == "STATUS":
-        return crm.LEAD, 0
-    if entity == "DEAL_STAGE":
-        return crm.DEAL, 0
-    number = as_int(entity.removeprefix("DEAL_STAGE_")) if entity.startswith("DEAL_STAGE_") else None
-    return None if number is None else (crm.DEAL, number)
+def _prefix(kind: int, category: int) -> str:
+    """What the codes of a pipeline's stages begin with: C5: or DT128_7:, nothing in the first pipeline of deals."""
+    if kind >= crm.FIRST_DYNAMIC:
+        return f"DT{kind}_{category}:"
+    return f"C{category}:" if category else ""
 
 
 @method("crm.status.add", scope="crm", params="fields", writes=True)
@@ -77,10 +58,9 @@ def status_add(call: Call) -> int:
         raise _refused("Specified entity type is not supported.")
     if not name:
         raise _refused("The field Title is required.")
-    place = _kind_of(entity)
+    place = crm.kind_of_stages(entity)
     if place is not None:
-        if place[1] and not code.startswith(f"C{place[1]}:"):
-            code = f"C{place[1]}:{code}"
+        code = _prefix(*place) + code.removeprefix(_prefix(*place))
         bare = code.partition(":")[2] or code
         if not re.fullmatch(r"[A-Za-z0-9_-]+", bare) or len(code) > (21 if entity == "STATUS" else 22):
             raise _refused("Error on creating status.")
@@ -142,7 +122,7 @@ def status_delete(call: Call) -> bool:
     row = _status_or_refuse(call)
     if row["SYSTEM"] == "Y" and plain(call.mapping("params").get("FORCED")).upper() != "Y":
         raise _refused('CRM System Status can be deleted only if parameter FORCED is specified and equal to "Y".')
-    place = _kind_of(row["ENTITY_ID"])
+    place = crm.kind_of_stages(row["ENTITY_ID"])
     if place is not None:
         kind, category = place
         name = crm.STAGE[kind]
@@ -190,192 +170,19 @@ def status_fields(call: Call) -> Row:
     return _described(_STATUS_FIELDS)
 
 
-# --- custom fields ----------------------------------------------------------------------------------------------------
-
-
-def _labels(fields: Row, name: str, *, default: Any) -> Row:
-    value = fields.get(name)
-    if isinstance(value, dict):
-        return {language: plain(value.get(language, default)) for language in LANGUAGES}
-    return dict.fromkeys(LANGUAGES, plain(value if value is not None else default))
-
-
-def _value_list(call: Call, known: list[Row], given: list[Any]) -> list[Row]:
-    """The list after what was given: with ID a value is changed or deleted (DEL), without one it is added."""
-    made = {row["ID"]: dict(row) for row in known}
-    for one in given:
-        fields = {str(key).upper(): value for key, value in as_map(one).items()}
-        number = as_int(fields.get("ID"))
-        value = plain(fields.get("VALUE")).strip()
-        if number is not None and number in made:
-            if yes(fields.get("DEL")):
-                del made[number]
-                continue
-            made[number] |= {key: plain(fields[key]) for key in ("VALUE", "XML_ID") if plain(fields.get(key))}
-            made[number] |= {"SORT": as_int(fields["SORT"])} if as_int(fields.get("SORT")) is not None else {}
-            made[number] |= {"DEF": "Y" if yes(fields["DEF"]) else "N"} if "DEF" in fields else {}
-        elif value:
-            xml_id = plain(fields.get("XML_ID")) or call.portal.secret(32)
-            if any(row["XML_ID"] == xml_id for row in made.values()):
-                raise _refused(f"List item with value XML_ID='{xml_id}' already exists", "ERROR_CORE")
-            new = call.portal["userfield_values"].add({})["ID"]
-            made[new] = {
-                "ID": new, "SORT": as_int(fields.get("SORT")) or 0, "VALUE": value, "XML_ID": xml_id,
-                "DEF": "Y" if yes(fields.get("DEF")) else "N",
-            }  # fmt: skip
-    return sorted(made.values(), key=lambda row: (row["SORT"], row["ID"]))
-
-
-def _userfield_name(given: str) -> str:
-    name = given.strip().upper()
-    if not name.startswith("UF_CRM_"):
-        name = "UF_CRM_" + name.removeprefix("UF_")
-    if len(name) > 50:
-        raise _refused("Field name is too long (more than 50 characters).", "ERROR_CORE")
-    if not re.fullmatch(r"[A-Z0-9_]+", name):
-        raise _refused("Field name contains invalid characters. Allowed characters are: A-Z, 0-9 and _.", "ERROR_CORE")
-    return name
-
-
-def _userfield(row: Row, language: str | None) -> Row:
-    made = {
-        "ID": str(row["ID"]), "ENTITY_ID": row["ENTITY_ID"], "FIELD_NAME": row["FIELD_NAME"],
-        "USER_TYPE_ID": row["USER_TYPE_ID"], "XML_ID": row["XML_ID"], "SORT": str(row["SORT"]),
-        "MULTIPLE": row["MULTIPLE"], "MANDATORY": row["MANDATORY"], "SHOW_FILTER": row["SHOW_FILTER"],
-        "SHOW_IN_LIST": row["SHOW_IN_LIST"], "EDIT_IN_LIST": row["EDIT_IN_LIST"], "IS_SEARCHABLE": row["IS_SEARCHABLE"],
-        "SETTINGS": row["SETTINGS"],
-    }  # fmt: skip
-    if language is None:
-        made |= {name: row[name] for name in LABELS}
-    elif language:
-        made |= {name: row[name].get(language) or None for name in LABELS}
-    if row["USER_TYPE_ID"] == "enumeration":
-        made["LIST"] = [{**value, "ID": str(value["ID"]), "SORT": str(value["SORT"])} for value in row["LIST"]]
-    return made
-
-
-def _serve_userfields(kind: int) -> None:
-    word = crm.WORD[kind].lower()
-    entity = f"CRM_{crm.WORD[kind]}"
-
-    def found(call: Call) -> Row:
-        number = as_int(call.get("id"))
-        if number is None or number <= 0:
-            raise _refused("ID is not defined or invalid.")
-        row = call.portal["userfields"].get(number)
-        if row is None:
-            raise _refused(f"The entity with ID '{number}' is not found.", "ERROR_NOT_FOUND")
-        if row["ENTITY_ID"] != entity:
-            raise _refused("Access denied.")
-        return row
-
-    @method(f"crm.{word}.userfield.add", scope="crm", params="fields", writes=True)
-    def add(call: Call) -> int:
-        _administrator(call)
-        fields = _fields(call)
-        type_id, given = plain(fields.get("USER_TYPE_ID")), plain(fields.get("FIELD_NAME"))
-        if not type_id:
-            raise _refused("The 'USER_TYPE_ID' field is not found.")
-        if not given:
-            raise _refused("The 'FIELD_NAME' field is not found.")
-        if type_id not in crm.USER_TYPES:
-            raise _refused("Invalid custom type specified.", "ERROR_CORE")
-        name = _userfield_name(given)
-        if call.portal["userfields"].first(ENTITY_ID=entity, FIELD_NAME=name) is not None:
-            raise _refused(f"Поле {name} для объекта {entity} уже существует.", "ERROR_CORE")
-        listed = _value_list(call, [], as_list(fields.get("LIST"))) if type_id == "enumeration" else []
-        label = fields.get("LABEL", "")
-        settings = {**SETTINGS.get(type_id, {}), **as_map(fields.get("SETTINGS"))}
-        row = call.portal["userfields"].add(
-            {
-                "ENTITY_ID": entity, "FIELD_NAME": name, "USER_TYPE_ID": type_id, "XML_ID": fields.get("XML_ID"),
-                "SORT": as_int(fields.get("SORT")) or 100, "SETTINGS": settings, "LIST": listed,
-                "MULTIPLE": "Y" if yes(fields.get("MULTIPLE")) and type_id != "boolean" else "N",
-                "MANDATORY": "Y" if yes(fields.get("MANDATORY")) else "N",
-                "SHOW_FILTER": "E" if yes(fields.get("SHOW_FILTER")) else "N",
-                "SHOW_IN_LIST": "Y" if yes(fields.get("SHOW_IN_LIST")) else "N",
-                "EDIT_IN_LIST": "Y" if yes(fields.get("EDIT_IN_LIST", "Y")) else "N",
-                "IS_SEARCHABLE": "Y" if yes(fields.get("IS_SEARCHABLE")) else "N",
-                **{one: _labels(fields, one, default=label) for one in LABELS},
-            }
-        )  # fmt: skip
-        call.portal.effect("create", "userfield", row["ID"], call.user_id, "rest", code=name)
-        return int(row["ID"])
-
-    @method(f"crm.{word}.userfield.get", scope="crm", params="id")
-    def get(call: Call) -> Row:
-        return _userfield(found(call), None)
-
-    columns = {name: Column(name) for name in ("FIELD_NAME", "USER_TYPE_ID", "XML_ID", "MULTIPLE", "MANDATORY")}
-    columns |= {name: Column(name) for name in ("SHOW_FILTER", "SHOW_IN_LIST", "EDIT_IN_LIST", "IS_SEARCHABLE")}
-    columns |= {"ID": Column("ID", "int"), "SORT": Column("SORT", "int")}
-
-    @method(f"crm.{word}.userfield.list", scope="crm", params="order filter")
-    def userfield_list(call: Call) -> Page:
-        for name in ("order", "filter"):
-            if call.get(name) is not None and not isinstance(call.get(name), (dict, list)):
-                raise _refused(f"Parameter '{name}' must be array.")
-        conditions = {key.upper(): value for key, value in call.mapping("filter").items()}
-        language = plain(conditions.pop("LANG", ""))
-        order = call.mapping("order") or {"SORT": "ASC", "ID": "ASC"}
-        rows, total, _ = select_rows(
-            call.portal["userfields"], filter=conditions,
-            order={key.upper(): value for key, value in order.items()},
-            columns=columns, zone=call.portal.zone(), unknown=lambda key: None, limit=10_000,
-            visible=lambda row: row["ENTITY_ID"] == entity,
-        )  # fmt: skip
-        return Page([_userfield(row, language) for row in rows], total)
-
-    @method(f"crm.{word}.userfield.update", scope="crm", params="id fields", writes=True)
-    def update(call: Call) -> bool:
-        _administrator(call)
-        row = found(call)
-        fields = _fields(call)
-        if "LIST" in fields and row["USER_TYPE_ID"] == "enumeration":
-            row["LIST"] = _value_list(call, row["LIST"], as_list(fields["LIST"]))
-        for name in ("MANDATORY", "SHOW_IN_LIST", "EDIT_IN_LIST", "IS_SEARCHABLE"):
-            if name in fields:
-                row[name] = "Y" if yes(fields[name]) else "N"
-        if "SHOW_FILTER" in fields:
-            row["SHOW_FILTER"] = "E" if yes(fields["SHOW_FILTER"]) else "N"
-        if as_int(fields.get("SORT")):
-            row["SORT"] = as_int(fields["SORT"])
-        if "XML_ID" in fields:
-            row["XML_ID"] = plain(fields["XML_ID"])
-        row["SETTINGS"] = {**row["SETTINGS"], **as_map(fields.get("SETTINGS"))}
-        for name in LABELS:
-            if name in fields:
-                row[name] = _labels(fields, name, default="")
-        call.portal.effect("update", "userfield", row["ID"], call.user_id, "rest", code=row["FIELD_NAME"])
-        return True
-
-    @method(f"crm.{word}.userfield.delete", scope="crm", params="id", writes=True)
-    def delete(call: Call) -> bool:
-        _administrator(call)
-        row = found(call)
-        call.portal["userfields"].remove(row["ID"])
-        for item in call.portal[kind]:
-            item.pop(row["FIELD_NAME"], None)
-        call.portal.effect("delete", "userfield", row["ID"], call.user_id, "rest", code=row["FIELD_NAME"])
-        return True
-
-
-for _kind in crm.WORD:
-    _serve_userfields(_kind)
-
-
 # --- the card's layout ------------------------------------------------------------------------------------------------
 
 
 def _layout_place(call: Call, *, shared: bool | None = None) -> Row:
     """By what a layout is kept: entity type, whose it is (0: everybody's), and the pipeline or kind of lead."""
-    kind = as_int(call.get("entityTypeId"))
+    kind = call.method.extra.get("kind") or as_int(call.get("entityTypeId"))
     if kind is None:
         raise _refused("Parameter 'entityTypeId' is not defined")
-    if kind not in crm.WORD:
+    if kind == crm.QUOTE or not crm.exists(call.portal, kind):
         raise _refused(f"The entity type '{plain(call.get('entityTypeId'))}' is not supported in current context.")
     extras = call.mapping("extras")
-    variant = as_int(extras.get("leadCustomerType" if kind == crm.LEAD else "dealCategoryId"))
+    names = {crm.LEAD: "leadCustomerType", crm.DEAL: "dealCategoryId"}
+    variant = as_int(extras.get(names.get(kind, "categoryId")))
     if shared is None:
         shared = call.text("scope", "P").upper() == "C"
     owner = 0 if shared else call.integer("userId") or call.user_id
@@ -450,9 +257,7 @@ def layout_reset(call: Call) -> bool:
     return True
 
 
-@method(
-    "crm.item.details.configuration.forceCommonScopeForAll", scope="crm", params="entityTypeId extras", writes=True
-)
+@method("crm.item.details.configuration.forceCommonScopeForAll", scope="crm", params="entityTypeId extras", writes=True)
 def layout_force(call: Call) -> bool:
     place = _layout_place(call, shared=True)
     _may_change(call, place)
@@ -462,31 +267,40 @@ def layout_force(call: Call) -> bool:
     return True
 
 
+for _kind in (crm.LEAD, crm.DEAL, crm.CONTACT, crm.COMPANY):
+    _word = f"crm.{crm.WORD[_kind].lower()}.details.configuration"
+    method(f"{_word}.get", scope="crm", params="scope userId extras", kind=_kind)(layout_get)
+    method(f"{_word}.set", scope="crm", params="data userId scope extras", writes=True, kind=_kind)(layout_set)
+    method(f"{_word}.reset", scope="crm", params="scope userId extras", writes=True, kind=_kind)(layout_reset)
+    method(f"{_word}.forceCommonScopeForAll", scope="crm", params="extras", writes=True, kind=_kind)(layout_force)
+
+
 # --- pipelines --------------------------------------------------------------------------------------------------------
 
 
 def _pipelines(call: Call) -> int:
-    kind = crm.check_type(as_int(call.get("entityTypeId")))
-    if kind != crm.DEAL:
+    kind = crm.check_type(call.portal, as_int(call.get("entityTypeId")))
+    if kind in (crm.LEAD, crm.QUOTE):
         raise RestError("ENTITY_TYPE_NOT_SUPPORTED", f"Тип сущности '{crm.WORD[kind]}' не поддерживается", 400)
     return kind
 
 
-def _category(row: Row) -> Row:
-    return {
-        "category": {
-            "id": 0 if row["DEFAULT"] else row["ID"], "name": row["NAME"], "sort": row["SORT"],
-            "entityTypeId": crm.DEAL, "isDefault": "Y" if row["DEFAULT"] else "N", "originId": "", "originatorId": "",
-        }
+def _category(kind: int, row: Row) -> Row:
+    made: Row = {
+        "id": crm.category_number(kind, row), "name": row["NAME"], "sort": row["SORT"], "entityTypeId": kind,
+        "isDefault": "Y" if row["DEFAULT"] else "N",
     }  # fmt: skip
+    if kind == crm.DEAL:
+        made |= {"originId": row.get("ORIGIN_ID", ""), "originatorId": row.get("ORIGINATOR_ID", "")}
+    return made
 
 
-def _category_or_refuse(call: Call) -> Row:
-    _pipelines(call)
+def _category_or_refuse(call: Call) -> tuple[int, Row]:
+    kind = _pipelines(call)
     number = as_int(call.get("id"))
-    for row in call.portal["categories"]:
-        if number == (0 if row["DEFAULT"] else row["ID"]):
-            return row
+    for row in crm.categories(call.portal, kind):
+        if number == crm.category_number(kind, row):
+            return kind, row
     raise RestError("NOT_FOUND", "Элемент не найден", 400)
 
 
@@ -495,59 +309,86 @@ def _manage(call: Call) -> None:
         raise RestError("ACCESS_DENIED", "Доступ запрещён", 400)
 
 
-def _set_category(call: Call, row: Row) -> None:
-    fields = call.mapping("fields")
+def _set_category(call: Call, kind: int, row: Row) -> None:
+    fields = as_map(call.get("fields"))
     if "name" in fields:
         row["NAME"] = plain(fields["name"])[:255]
     if as_int(fields.get("sort")) is not None:
         row["SORT"] = max(0, as_int(fields["sort"]) or 0)
+    for name, key in (("originId", "ORIGIN_ID"), ("originatorId", "ORIGINATOR_ID")):
+        if name in fields:
+            row[key] = plain(fields[name])
+    if yes(fields.get("isDefault")) and not row["DEFAULT"]:
+        if kind in (crm.CONTACT, crm.COMPANY):
+            raise RestError("0", "Default client category does not support updating default state", 400)
+        for other in crm.categories(call.portal, kind):
+            other["DEFAULT"] = other is row
+
+
+@method("crm.category.list", scope="crm", params="entityTypeId!", style="controller")
+def category_list(call: Call) -> Page:
+    kind = _pipelines(call)
+    rows = [_category(kind, row) for row in crm.categories(call.portal, kind)]
+    return Page({"categories": rows}, len(rows))
 
 
 @method("crm.category.add", scope="crm", params="entityTypeId! fields!", style="controller", writes=True)
 def category_add(call: Call) -> Row:
-    _pipelines(call)
+    kind = _pipelines(call)
     _manage(call)
-    name = plain(call.mapping("fields").get("name")).strip()
+    fields = as_map(call.get("fields"))
+    name = plain(fields.get("name")).strip()
     if not name:
         raise RestError("0", "Поле 'NAME' обязательно", 400)
-    row = add_category(call.portal, name[:255])
+    if yes(fields.get("isSystem")):
+        raise RestError("ADDING_DISABLED", "Добавление системной воронки запрещено", 400)
+    row = add_category(call.portal, name[:255], kind)
     row["SORT"] = 500
-    _set_category(call, row)
-    return _category(row)
+    _set_category(call, kind, row)
+    return {"category": _category(kind, row)}
 
 
 @method("crm.category.get", scope="crm", params="entityTypeId! id!", style="controller")
 def category_get(call: Call) -> Row:
-    return _category(_category_or_refuse(call))
+    return {"category": _category(*_category_or_refuse(call))}
 
 
 @method("crm.category.update", scope="crm", params="entityTypeId! id! fields!", style="controller", writes=True)
 def category_update(call: Call) -> Row:
-    row = _category_or_refuse(call)
+    kind, row = _category_or_refuse(call)
     _manage(call)
-    if "name" in call.mapping("fields") and not plain(call.mapping("fields")["name"]).strip():
+    fields = as_map(call.get("fields"))
+    if "name" in fields and not plain(fields["name"]).strip():
         raise RestError("0", "Поле 'NAME' обязательно", 400)
-    _set_category(call, row)
-    return _category(row)
+    _set_category(call, kind, row)
+    return {"category": _category(kind, row)}
 
 
 @method("crm.category.delete", scope="crm", params="entityTypeId! id!", style="controller", writes=True)
 def category_delete(call: Call) -> None:
-    row = _category_or_refuse(call)
+    kind, row = _category_or_refuse(call)
     _manage(call)
-    if row["DEFAULT"]:
+    dynamic = kind >= crm.FIRST_DYNAMIC
+    if row["DEFAULT"] or (kind == crm.DEAL and row["ID"] == 1):
+        if dynamic:
+            raise RestError("BX_ERROR", "Эта воронка является воронкой по умолчанию", 400)
+        if kind != crm.DEAL:
+            raise RestError("REMOVING_DISABLED", "Удаление системной воронки запрещено", 400)
         raise RestError("0", "Нельзя удалить направление сделок по умолчанию", 400)
-    if any(item.get("CATEGORY_ID") == row["ID"] for item in call.portal[crm.DEAL]):
+    if any(item.get("CATEGORY_ID") == row["ID"] for item in call.portal[kind]):
+        if dynamic:
+            raise RestError("BX_ERROR", "Найдены элементы, связанные с воронкой", 400)
         raise RestError("0", f"Найдены сделки, связанные с направлением '{row['NAME']}'", 400)
     call.portal["categories"].remove(row["ID"])
-    for status in [one for one in call.portal["statuses"] if one["CATEGORY_ID"] == row["ID"]]:
+    entity = crm.stage_entity(kind, row["ID"]) if kind in crm.STAGE else ""
+    for status in [one for one in call.portal["statuses"] if one["ENTITY_ID"] == entity]:
         call.portal["statuses"].remove(status["ID"])
 
 
 _CATEGORY_FIELDS = (
-    ("id", "integer", "r", "ID"), ("name", "string", "*", "Название"), ("sort", "integer", "", "Сортировка"),
-    ("entityTypeId", "integer", "*i", "Тип"), ("isDefault", "boolean", "r", "По умолчанию"),
-    ("originId", "string", "", "Внешний ключ"), ("originatorId", "string", "", "Внешний источник"),
+    ("id", "integer", "r", "ID"), ("name", "string", "", "NAME"), ("sort", "integer", "", "SORT"),
+    ("entityTypeId", "integer", "*r", "ENTITY_TYPE_ID"), ("isDefault", "boolean", "r", "IS_DEFAULT"),
+    ("originId", "string", "", "ORIGIN_ID"), ("originatorId", "string", "", "ORIGINATOR_ID"),
 )  # fmt: skip
 
 

@@ -106,7 +106,7 @@ def _activity(call: Call, row: Row, extra: tuple[str, ...] = ()) -> Row:
 
 def _communication(call: Call, row: Row, index: int, one: Row) -> Row:
     kind, number = as_int(one["ENTITY_TYPE_ID"]), as_int(one["ENTITY_ID"])
-    owner = call.portal[kind].get(number) if kind in crm.FIELDS else None
+    owner = crm.item_of(call.portal, kind, number)
     names = ("HONORIFIC", "NAME", "SECOND_NAME", "LAST_NAME", "COMPANY_TITLE", "COMPANY_ID")
     settings = {name: plain((owner or {}).get(name)) for name in names}
     return {"ID": str(row["ID"] * 10 + index), **one, "ENTITY_SETTINGS": settings}
@@ -115,7 +115,7 @@ def _communication(call: Call, row: Row, index: int, one: Row) -> Row:
 def _readable(call: Call, row: Row) -> bool:
     for binding in row["BINDINGS"]:
         kind = binding["OWNER_TYPE_ID"]
-        item = call.portal[kind].get(binding["OWNER_ID"]) if kind in crm.FIELDS else None
+        item = crm.item_of(call.portal, kind, binding["OWNER_ID"])
         if item is not None and crm.can_read(call.user, kind, item):
             return True
     return call.admin or row["RESPONSIBLE_ID"] == call.user_id
@@ -200,7 +200,7 @@ def activity_add(call: Call) -> int:
     if len(communications) > 1 and kind_of in (2, 4):
         raise RestError("", "The only one communication is allowed for activity of specified type", 400)
     kind, number = as_int(given.get("OWNER_TYPE_ID")) or 0, as_int(given.get("OWNER_ID")) or 0
-    item = call.portal[kind].get(number) if kind in crm.FIELDS else None
+    item = crm.item_of(call.portal, kind, number)
     if item is None:
         raise RestError(
             "", "Could not build binding. Please ensure that owner info and communications are defined correctly", 400
@@ -284,11 +284,9 @@ def activity_delete(call: Call) -> bool:
 
 # --- comments -------------------------------------------------------------------------------------------------------
 
-_KIND_OF = {name.lower(): kind for kind, name in crm.WORD.items()}
-
 
 def _owner(call: Call, kind: int | None, number: int | None, *, change: bool) -> Row:
-    item = call.portal[kind].get(number) if kind in crm.FIELDS else None
+    item = crm.item_of(call.portal, kind, number)
     if kind is None or item is None:
         raise RestError("OWNER_NOT_FOUND", "Owner was not found", 400)
     if not (crm.can_change if change else crm.can_read)(call.user, kind, item):
@@ -338,7 +336,7 @@ def comment_add(call: Call) -> int:
     given = {key.upper(): value for key, value in call.mapping("fields").items()}
     if not given:
         raise missing("fields")
-    kind = _KIND_OF.get(plain(given.get("ENTITY_TYPE")).lower())
+    kind = crm.kind_of(plain(given.get("ENTITY_TYPE")))
     number = as_int(given.get("ENTITY_ID"))
     if kind is None or not number:
         raise RestError("100", "Required fields are not provided", 400)
@@ -380,9 +378,9 @@ def _comment_found(call: Call, *, change: bool) -> Row:
     if row is None:
         raise RestError("NOT_FOUND", "Not found.", 400)
     named = as_int(call.get("ownerTypeId")), as_int(call.get("ownerId"))
-    if None not in named and named != (_KIND_OF[row["ENTITY_TYPE"]], row["ENTITY_ID"]):
+    if None not in named and named != (crm.kind_of(row["ENTITY_TYPE"]), row["ENTITY_ID"]):
         raise RestError("OWNER_NOT_FOUND", "Owner was not found", 400)
-    _owner(call, _KIND_OF[row["ENTITY_TYPE"]], row["ENTITY_ID"], change=change)
+    _owner(call, crm.kind_of(row["ENTITY_TYPE"]), row["ENTITY_ID"], change=change)
     if change and not call.admin and row["AUTHOR_ID"] != call.user_id:
         raise RestError("ACCESS_DENIED", "Access denied.", 400)
     return row
@@ -425,9 +423,9 @@ _COMMENT_COLUMNS |= {
 @method("crm.timeline.comment.list", scope="crm", params="order filter select start")
 def comment_list(call: Call) -> Page:
     given = {key.upper(): value for key, value in call.mapping("filter").items()}
-    kind = _KIND_OF.get(plain(given.get("ENTITY_TYPE")).lower())
+    kind = crm.kind_of(plain(given.get("ENTITY_TYPE")))
     number = as_int(given.get("ENTITY_ID"))
-    item = call.portal[kind].get(number) if kind is not None else None
+    item = crm.item_of(call.portal, kind, number)
     if kind is None or item is None or not crm.can_read(call.user, kind, item):
         raise RestError("", "Access denied.", 400)
     start = call.integer("start")
