@@ -7,6 +7,7 @@ few minutes old. A process that was not applied on the portal holds nobody back:
 
 from __future__ import annotations
 
+import hashlib
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -182,7 +183,8 @@ def process_on(portal: Portal, entity_type_id: int) -> ProcessOnPortal | None:
     if not any(name.startswith(f"{kind}.stage:") for name in mapping):
         return None
     on = ProcessOnPortal(process, entity_type_id, mapping)
-    name = f"process:{kind}"
+    shape = hashlib.sha256(repr(sorted(mapping.items())).encode()).hexdigest()[:12]
+    name = f"process:{kind}:{shape}"  # what was applied since then is looked at anew
     with portal.memory() as memory:
         kept = memory.snapshot(name, not_older_than=SNAPSHOT_LIFE)
     if kept is None:
@@ -251,7 +253,7 @@ def _yes(one: Mapping[str, Any], name: str) -> bool:
 
 
 def _alarm_of(portal: Portal, on: ProcessOnPortal) -> None:
-    """Says plainly which stages and fields of the process the portal lost; gates leave those out until they are back."""
+    """Says plainly which stages and fields the portal lost; gates leave those out until they are back."""
     stages = [f"«{stage.name.ru}»" for stage in on.process.stages if on.stage_id(stage.key) not in on.stages]
     fields = [f"«{one.name.ru}»" for one in on.process.fields if one.own and on.portal_field(one.key) is None]
     key = f"process:{on.kind}"

@@ -11,7 +11,7 @@ The journal (engine/journal.py) asks `again` only for a command that was sent an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -32,11 +32,15 @@ class Harmless:
 
 @dataclass(frozen=True)
 class LookUp:
-    """`read` lists candidates; the one whose `field` contains `marker` is the one that the command made."""
+    """`read` lists candidates; the one whose `field` contains `marker` is the one that the command made.
+
+    `exact`: whose field is the marker and nothing else (items of a checklist carry no mark of ours).
+    """
 
     read: Call
     field: str
     marker: str
+    exact: bool = False
     kind: Literal["look_up"] = "look_up"
 
 
@@ -148,6 +152,37 @@ def set_responsible(item: ItemRef, user_id: int, *, expected: int, label: str = 
     ]
 
 
+def move_item(
+    item: ItemRef, stage_id: str, *, expected: str, unchanged_since: datetime | None = None, label: str = "move"
+) -> list[Command]:
+    """Moves the item to a stage, unless somebody moved it from `expected` meanwhile.
+
+    With `unchanged_since` (updatedTime of the card that we judged), unless anybody changed anything: the very field that
+    was missing may just have been filled in. The item is found on the new stage too: after an unknown outcome the first
+    write may have arrived.
+    """
+    check = f"{label}_unchanged"
+    standing: dict[str, Any] = {"stageId": expected}
+    if unchanged_since is not None:
+        standing["<=updatedTime"] = unchanged_since.isoformat()
+    listed = {
+        "entityTypeId": item.entity_type_id,
+        "filter": {"id": item.id, "0": {"logic": "OR", "0": standing, "1": {"stageId": stage_id}}},
+        "select": ["id"],
+    }
+    return [
+        Command(check, Call("crm.item.list", listed), Check("карточку уже изменил человек / a person changed it")),
+        Command(
+            label,
+            Call(
+                "crm.item.update",
+                {"entityTypeId": item.entity_type_id, "id": ref(check), "fields": {"stageId": stage_id}},
+            ),
+            needs=(check,),
+        ),
+    ]
+
+
 def set_fields(item: ItemRef, fields: Mapping[str, Any], *, label: str, needs: tuple[str, ...] = ()) -> Command:
     """Writes absolute values of an item's fields (crm.item.update)."""
     return Command(
@@ -184,6 +219,10 @@ def add_task(
     creator_id: int,
     deadline: datetime,
     item: Target | None,
+    accomplices: Sequence[int] = (),
+    important: bool = False,
+    result_required: bool = False,
+    tags: Sequence[str] = (),
     label: str = "task",
     needs: tuple[str, ...] = (),
 ) -> Command:
@@ -212,6 +251,14 @@ def add_task(
         "deadline": deadline.isoformat(),
         "crmItemIds": bound,
     }
+    for wanted, name, value, classic_name, classic_value in (
+        (accomplices, "accomplices", list(accomplices), "ACCOMPLICES", list(accomplices)),
+        (important, "priority", "high", "PRIORITY", 2),
+        (tags, "tags", list(tags), "TAGS", list(tags)),
+        (result_required, "requireResult", True, "SE_PARAMETER", [{"CODE": 3, "VALUE": "Y"}]),
+    ):
+        if wanted:
+            fields[name], classic_fields[classic_name] = value, classic_value
     listed = {
         "filter": {"RESPONSIBLE_ID": responsible_id, "TITLE": title},
         "select": ["ID", "TITLE", "DESCRIPTION"],
@@ -224,6 +271,34 @@ def add_task(
         _needs(item, needs) if item is not None else needs,
         otherwise=Call("tasks.task.add", {"fields": classic_fields}),
     )
+
+
+def add_checklist(task: str, name: str, items: Sequence[str], *, label: str) -> list[Command]:
+    """Adds a checklist to the task that the command `task` makes; parameters stand in the documented order (#33)."""
+    read = Call("task.checklistitem.getlist", {"TASKID": ref(task), "ORDER": {"ID": "ASC"}})
+
+    def one(at: str, title: str, parent: Any, needs: tuple[str, ...]) -> Command:
+        call = Call("task.checklistitem.add", {"TASKID": ref(task), "FIELDS": {"TITLE": title, "PARENT_ID": parent}})
+        return Command(at, call, LookUp(read, "TITLE", title, exact=True), needs)
+
+    return [
+        one(label, name, 0, (task,)),
+        *(one(f"{label}_{number}", text, ref(label), (task, label)) for number, text in enumerate(items, start=1)),
+    ]
+
+
+def set_task(task_id: int, fields: Mapping[str, Any], *, label: str, needs: tuple[str, ...] = ()) -> Command:
+    """Writes absolute values of a task's fields (tasks.task.update); STATUS 5 closes it, 2 opens it again."""
+    return Command(label, Call("tasks.task.update", {"taskId": task_id, "fields": dict(fields)}), needs=needs)
+
+
+def push(user_id: int, command: str, params: Mapping[str, Any], *, label: str, needs: tuple[str, ...] = ()) -> Command:
+    """Tells our own open page of a person something at once (pull.application.event.add); nobody there: nothing."""
+    call = Call(
+        "pull.application.event.add",
+        {"COMMAND": command, "PARAMS": dict(params), "MODULE_ID": "application", "USER_ID": user_id},
+    )
+    return Command(label, call, needs=needs)
 
 
 def comment(item: Target, text: str, *, marker: str, label: str = "card", needs: tuple[str, ...] = ()) -> Command:

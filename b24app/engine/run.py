@@ -590,7 +590,8 @@ def _find(result: Any, way: LookUp) -> int | None:
     for key in ("items", "tasks", ""):
         for row in translate.rows(result, key):
             fields = {str(name).lower(): value for name, value in row.items()}
-            if way.marker in str(fields.get(way.field.lower(), "")):
+            text = str(fields.get(way.field.lower(), ""))
+            if (way.marker == text) if way.exact else (way.marker in text):
                 return translate.number(fields.get("id"))
     return None
 
