@@ -23,6 +23,8 @@ CRASH_POINTS = (
     "before_finish",
     "clock_after_timers",
     "token_after_answer",
+    "apply_before_call",
+    "apply_after_call",
 )
 _WANTED, _, _MARKER = os.environ.get("B24APP_CRASH_AT", "").partition(":")
 

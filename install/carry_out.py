@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -162,6 +162,12 @@ def _bring_in_line(services: Services, row: PortalRow) -> Iterator[Line]:
         outcomes = _write(rest, steps)
     for step in steps:
         yield _line(step, outcomes.get(step.key))
+
+
+def app_steps(services: Services, row: PortalRow, rest: Rest) -> list[Step]:
+    """Returns the application's own parts as a plan shows them: a robot that is there is only refreshed."""
+    steps = _steps(services, row, _read(rest))
+    return [replace(step, state="present", call=None) if step.state == "update" else step for step in steps]
 
 
 def _steps(services: Services, row: PortalRow, answers: dict[str, Any]) -> list[Step]:

@@ -66,6 +66,7 @@ SCOPES = (
     Scope("department", {"ru": "отделы и их руководители", "en": "departments and their heads"}),
     Scope("timeman", {"ru": "рабочий день: кто сейчас на работе", "en": "the working day: who is at work"}),
     Scope("calendar", {"ru": "занятость и отсутствия", "en": "busy times and absences"}),
+    Scope("pull", {"ru": "форма открывается сама", "en": "the form opens by itself"}),
     Scope("im", {"ru": "уведомления сотрудникам", "en": "notices to employees"}),
     Scope("tasks", {"ru": "задачи без повторов (REST 3.0)", "en": "tasks without duplicates (REST 3.0)"}),
 )
@@ -84,15 +85,29 @@ class Present:
 
 
 @dataclass(frozen=True)
+class Record:
+    """What is kept of a thing of the playbook (store/applied.py); `portal_id` is empty until the portal gave one."""
+
+    name: str
+    portal_id: str
+    made: bool = False
+    before: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
 class Step:
-    """One thing to bring in line; `call` is None where nothing can or need be done, and `note` then says why."""
+    """One thing to bring in line; `call` is None where nothing can or need be done, and `note` then says why.
+
+    adopted: it is there under another name and is taken over; conflict: a person has to decide.
+    """
 
     key: str
     what: Text
-    state: Literal["add", "update", "present", "impossible"]
+    state: Literal["add", "update", "present", "adopted", "impossible", "conflict"]
     call: Call | None = None
     essential: bool = False
     note: Text | None = None
+    records: tuple[Record, ...] = ()
 
 
 def wanted_events(catalogue: Catalogue) -> tuple[str, ...]:
@@ -107,8 +122,8 @@ def differences(catalogue: Catalogue, public_url: str, user_id: int, present: Pr
     for placement in catalogue.placements:
         handler = f"{public_url}/placement/{placement.page}"
         what = {
-            "ru": f"Вкладка «{placement.title['ru']}» ({placement.placement})",
-            "en": f"Tab “{placement.title['en']}” ({placement.placement})",
+            "ru": f"Страница «{placement.title['ru']}» ({placement.placement})",
+            "en": f"Page “{placement.title['en']}” ({placement.placement})",
         }
         key = f"placement:{placement.placement}:{placement.page}"
         if present.placements is not None and (placement.placement.upper(), handler) in present.placements:
@@ -123,7 +138,10 @@ def differences(catalogue: Catalogue, public_url: str, user_id: int, present: Pr
                 "LANG_ALL": {language: {"TITLE": text} for language, text in placement.title.items()},
             }
             if placement.options:
-                params["OPTIONS"] = dict(placement.options)
+                params["OPTIONS"] = {
+                    name: value.replace("{public_url}", public_url) if isinstance(value, str) else value
+                    for name, value in placement.options.items()
+                }
             steps.append(Step(key, what, "add", Call("placement.bind", params)))
     return steps
 

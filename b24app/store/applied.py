@@ -36,8 +36,8 @@ class Applied:
         self._member_id = member_id
 
     def mapping(self) -> Mapping[str, str]:
-        """Returns the portal's ids by the playbook's names."""
-        return {row.name: row.portal_id for row in self.rows()}
+        """Returns the portal's ids by the playbook's names; what the portal gave no id yet is left out."""
+        return {row.name: row.portal_id for row in self.rows() if row.portal_id}
 
     def rows(self) -> list[AppliedRow]:
         """Returns every row, the oldest first."""
@@ -53,7 +53,11 @@ class Applied:
             ]
 
     def record(self, name: str, portal_id: str, *, made: bool, before: Mapping[str, Any] | None = None) -> None:
-        """Keeps what the thing is on the portal; of one that stands already, `made` and `before` stay as they were."""
+        """Keeps what the thing is on the portal.
+
+        Of a row that stands already, `made` stays (who made it is known from the first time), and `before` too where
+        none is given.
+        """
         place = (applied.c.member_id == self._member_id) & (applied.c.name == name)
         values = {
             "member_id": self._member_id,
@@ -65,7 +69,8 @@ class Applied:
         }
         with self._database.write() as connection:
             connection.execute(self._database.insert_once(applied, values))
-            connection.execute(sa.update(applied).where(place).values(portal_id=portal_id))
+            changed = {"portal_id": portal_id} | ({} if before is None else {"before": dict(before)})
+            connection.execute(sa.update(applied).where(place).values(changed))
 
     def forget(self, name: str) -> None:
         """Takes the row away: the thing is no more, or never came to be."""
