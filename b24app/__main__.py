@@ -3,6 +3,8 @@
 b24app --config config.toml run            all of it on one machine
 b24app --config config.toml web | worker | clock    the same in parts, for several machines
 b24app --config config.toml doctor         what works and what needs a person; exit status 0 or 1
+b24app plan [--portal HOST]                what the playbook would add or change on the portal; changes nothing
+b24app apply | undo | export [--portal]    carry that out | take it back | write the portal as a playbook
 b24app demo [--once]                       the scene on a sandbox portal; needs no configuration
 b24app sandbox ...                         the sandbox portal alone (`python -m sandbox ...`)
 """
@@ -55,6 +57,13 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("worker", help="рабочий процесс / a worker")
     commands.add_parser("clock", help="таймеры и сверка с порталом / timers and reconciliation")
     commands.add_parser("doctor", help="что работает и что требует человека / what works, what needs a person")
+    for name, text in (
+        ("plan", "что изменит сценарий на портале / what the playbook would change on the portal"),
+        ("apply", "внедрить сценарий / apply the playbook"),
+        ("undo", "убрать внедрённое, кроме занятого данными / take back what was applied and holds no data"),
+        ("export", "записать портал как сценарий / write the portal as a playbook"),
+    ):
+        commands.add_parser(name, help=text).add_argument("--portal", default="", metavar="HOST")
     demo = commands.add_parser("demo", help="показ на учебном портале / the scene on a sandbox portal")
     demo.add_argument("--once", action="store_true", help="сыграть и выйти: 0 или 1 / play and exit 0 or 1")
     demo.add_argument("--port", type=int, default=0, help="порт портала / the portal's port")
@@ -83,6 +92,14 @@ def _run(options: argparse.Namespace, rest: Sequence[str]) -> int:
             from b24app.doctor import examine
 
             return examine(_services(settings, settings.redis.url or supervisor.running_redis(settings) or NO_REDIS))
+        case "plan" | "apply" | "undo" | "export":
+            from install.console import run
+
+            services = _services(settings, settings.redis.url or supervisor.running_redis(settings) or NO_REDIS)
+            try:
+                return run(services, options.command, options.portal)
+            finally:
+                services.dispose()
     redis_url = _redis_url(settings)
     return _serve(_services(settings, redis_url), options, redis_url)
 
