@@ -10,8 +10,10 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
 import uuid
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -111,6 +113,51 @@ def _candidate() -> sa.Select[Any]:
 CANDIDATE = _candidate()
 
 
+@dataclass
+class _Arrival:
+    """A row on its way into the inbox, held by the thread that answers its request."""
+
+    values: dict[str, Any]
+    id: int | None = None
+    kept: bool = False
+
+
+class _Arrivals:
+    """Rows that arrive together are committed together: one flush to the disk for all of them.
+
+    Whoever gets the lock first writes what the others brought meanwhile; they find their row kept. Where the common
+    transaction fails, each row is tried alone by its own thread, so that one bad row refuses only itself.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._insert = database.insert_once(deliveries).returning(deliveries.c.id)
+        self._writer = threading.Lock()
+        self._waiting: deque[_Arrival] = deque()
+
+    def keep(self, values: dict[str, Any]) -> int | None:
+        """Returns the row's id once it is on the disk, or None where its unique key already stands."""
+        mine = _Arrival(values)
+        self._waiting.append(mine)
+        with self._writer:
+            if not mine.kept:
+                together = [self._waiting.popleft() for _ in range(len(self._waiting))]
+                try:
+                    self._write(together)
+                except sa.exc.SQLAlchemyError:
+                    if together == [mine]:
+                        raise
+            if not mine.kept:
+                self._write([mine])
+        return mine.id
+
+    def _write(self, arrivals: Sequence[_Arrival]) -> None:
+        with self._database.write() as connection:
+            ids = [connection.execute(self._insert, a.values).scalar_one_or_none() for a in arrivals]
+        for arrival, id in zip(arrivals, ids, strict=True):
+            arrival.id, arrival.kept = id, True
+
+
 class Inbox:
     """Deliveries: record, claim, save what was decided, postpone, finish."""
 
@@ -118,7 +165,7 @@ class Inbox:
         self.database = database
         self.lease = lease
         self.owner = owner_name()
-        self._record = database.insert_once(deliveries).returning(deliveries.c.id)
+        self._arrivals = _Arrivals(database)
 
     def record(
         self,
@@ -145,8 +192,7 @@ class Inbox:
             due_at=due_at,
         )
         crashpoint("door_before_inbox")
-        with self.database.write() as connection:
-            recorded = connection.execute(self._record, values).scalar_one_or_none()
+        recorded = self._arrivals.keep(values)
         crashpoint("door_after_inbox")
         return recorded
 
