@@ -27,6 +27,7 @@ class Sandbox:
         self.client_id = self.ready["client_id"]
         self.session = requests.Session()
         self.session.trust_env = False
+        self.session.verify = self.ready.get("ca", True)
 
     @classmethod
     def start(cls, *arguments: str, seconds: float = 20.0) -> Sandbox:
@@ -36,6 +37,8 @@ class Sandbox:
         )
         line = process.stdout.readline() if process.stdout is not None else ""
         if not line:
+            if process.stdout is not None:
+                process.stdout.close()
             raise RuntimeError(f"the sandbox ended with {process.wait(seconds)}")
         return cls(json.loads(line), process)
 

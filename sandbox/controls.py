@@ -53,6 +53,8 @@ def handle(world: World, portal: Portal, request: Request) -> Response:
     """The answer to one request under /control/."""
     if not request.remote.startswith("127.") and request.remote != "::1":
         return Response(403, dump({"error": "controls answer to this machine only"}))
+    if not _own_origin(world, request.headers.get("origin", "")):
+        return Response(403, dump({"error": "controls answer to programs and to the portal's own page only"}))
     allowed = False
     for verb, pattern, function in CONTROLS:
         found = pattern.fullmatch(request.path.rstrip("/"))
@@ -77,6 +79,17 @@ def handle(world: World, portal: Portal, request: Request) -> Response:
             return Response(400, dump({"error": f"broken JSON: {error}"}))
         return Response(200, dump(answer))
     return Response(405 if allowed else 404, dump({"error": "no such control"}))
+
+
+_LOCAL = ("127.0.0.1", "localhost", "[::1]")
+
+
+def _own_origin(world: World, origin: str) -> bool:
+    """True without an Origin (programs), and for the listeners of this process; false for any other web page."""
+    if not origin:
+        return True
+    own = {server.server_address[1] for server in world.servers}
+    return origin in {f"{way}://{host}:{port}" for way in ("http", "https") for host in _LOCAL for port in own}
 
 
 def only(body: Row, *names: str) -> Row:
@@ -621,9 +634,9 @@ def change_line(world: World, portal: Portal, path: list[str], body: Row) -> Row
 # --- CRM by a person's hand -----------------------------------------------------------------------------------------
 
 
-def _kind(word: str) -> int:
+def _kind(portal: Portal, word: str) -> int:
     kind = as_int(word)
-    if kind not in crm.FIELDS:
+    if kind is None or not crm.exists(portal, kind):
         raise ControlError(f"no entity type {word}", 404)
     return kind
 
@@ -654,7 +667,7 @@ def _item_answer(portal: Portal, kind: int, row: Row) -> Row:
 @control("POST", "items/<>")
 def create_item(world: World, portal: Portal, path: list[str], body: Row) -> Row:
     only(body, "fields", "user_id")
-    kind = _kind(path[0])
+    kind = _kind(portal, path[0])
     with portal.lock:
         user = person(portal, body.get("user_id", 1))
         values, comms = _given(portal, kind, body, new=True)
@@ -662,7 +675,7 @@ def create_item(world: World, portal: Portal, path: list[str], body: Row) -> Row
 
 
 def _item(portal: Portal, path: list[str]) -> tuple[int, Row]:
-    kind = _kind(path[0])
+    kind = _kind(portal, path[0])
     row = portal[kind].get(as_int(path[1]))
     if row is None:
         raise ControlError(f"no item {path[1]}", 404)
@@ -807,7 +820,7 @@ def comment(world: World, portal: Portal, path: list[str], body: Row) -> Row:
 
 
 def _stage_of(portal: Portal, path: list[str]) -> tuple[int, str]:
-    kind = _kind(path[0])
+    kind = _kind(portal, path[0])
     names = {
         row["STATUS_ID"]
         for row in portal["statuses"]

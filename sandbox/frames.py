@@ -54,7 +54,8 @@ def compose(portal: Portal, application: Row, user: Row, placement: str, options
         raise FrameRefused("У приложения нет адреса")
     token = tokens.issue(portal, application, user)
     sid = portal.secret(32)
-    query = urlencode({"DOMAIN": portal.host, "PROTOCOL": "0", "LANG": portal.settings.language, "APP_SID": sid})
+    secure = str(int(portal.url.startswith("https:")))
+    query = urlencode({"DOMAIN": portal.host, "PROTOCOL": secure, "LANG": portal.settings.language, "APP_SID": sid})
     fields: dict[str, Any] = {
         "AUTH_ID": token["ACCESS"],
         "AUTH_EXPIRES": str(tokens.ACCESS_LIFE),

@@ -161,6 +161,17 @@ def app_info(portal: Portal, params: Row) -> Response:
     return Response(200, dump({"result": result, "time": clock}))
 
 
+def new_code(portal: Portal, application: Row, user: Row) -> str:
+    """An authorization code for (application, user), good once and for CODE_LIFE seconds."""
+    code = portal.secret(70)
+    portal.held.setdefault("codes", {})[code] = {
+        "client_id": application["CLIENT_ID"],
+        "user_id": user["ID"],
+        "until": portal.now() + CODE_LIFE,
+    }
+    return code
+
+
 def authorize_page(portal: Portal, request: Request) -> Response:
     """The first step of the full flow: a redirect with a code for the person `user_id` (default 1)."""
     params = _parameters(request)
@@ -169,12 +180,7 @@ def authorize_page(portal: Portal, request: Request) -> Response:
         user = portal.user(as_int(params.get("user_id")) or 1)
         if application is None or user is None or not user["ACTIVE"]:
             return _failed("invalid_client", "Client not found")
-        code = portal.secret(70)
-        portal.held.setdefault("codes", {})[code] = {
-            "client_id": application["CLIENT_ID"],
-            "user_id": user["ID"],
-            "until": portal.now() + CODE_LIFE,
-        }
+        code = new_code(portal, application, user)
     query = urlencode(
         {
             "code": code,

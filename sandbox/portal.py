@@ -287,6 +287,7 @@ class Portal:
         self.tokens: dict[str, Row] = {}
         self.refresh_tokens: dict[str, Row] = {}
         self.held: dict[str, Any] = {}
+        self.snapshots: dict[str, str] = {}
         self._zones: dict[str, ZoneInfo] = {}
 
     def __getitem__(self, name: str | int) -> Table:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -175,6 +177,11 @@ def perform(call: Call) -> Page:
         call.cost = portal.random.uniform(*entry.cost)
         try:
             outcome = entry.handler(call)
+        except RestError:
+            raise
+        except Exception:  # noqa: BLE001 - a defect of one method answers as a portal's own defect does; it is printed
+            traceback.print_exc(file=sys.stderr)
+            raise RestError("INTERNAL_SERVER_ERROR") from None
         finally:
             portal.limits.charge(call.owner, entry.name, call.cost, portal.now())
     return outcome if isinstance(outcome, Page) else Page(outcome)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import socket
 import socketserver
+import ssl
+import sys
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -12,6 +15,7 @@ from urllib.parse import unquote
 
 MAX_BODY = 64 * 1024 * 1024
 MAX_HEAD = 64 * 1024
+INTERNAL_ERROR = b'{"error":"INTERNAL_SERVER_ERROR","error_description":"Internal server error"}'
 
 
 @dataclass(slots=True)
@@ -62,7 +66,11 @@ class _Connection(socketserver.StreamRequestHandler):
                 return
             if request is None:
                 return
-            response = self.server.application(request)
+            try:
+                response = self.server.application(request)
+            except Exception:  # noqa: BLE001 - a defect is printed and answered as a portal's own defect, never a hang-up
+                traceback.print_exc(file=sys.stderr)
+                response = Response(500, INTERNAL_ERROR)
             close = request.headers.get("connection", "").lower() == "close"
             if response.drop:
                 self.connection.shutdown(socket.SHUT_RDWR)
@@ -156,16 +164,24 @@ class HttpServer(socketserver.ThreadingTCPServer):
     block_on_close = False
     request_queue_size = 256
 
-    def __init__(self, host: str, port: int, application: Application) -> None:
+    def __init__(self, host: str, port: int, application: Application, tls: ssl.SSLContext | None = None) -> None:
         self.application = application
+        self.tls = tls
         self.stopping = False
         super().__init__((host, port), _Connection)
-        self.url = f"http://{host}:{self.server_address[1]}"
+        self.url = f"http{'s' if tls else ''}://{host}:{self.server_address[1]}"
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
 
     def start(self) -> None:
         """Serve in a thread of its own until `stop`."""
         self._thread.start()
+
+    def get_request(self) -> tuple[socket.socket, object]:
+        """Accept one connection; the handshake of TLS is made later, by the connection's own thread."""
+        connection, address = super().get_request()
+        if self.tls is not None:
+            connection = self.tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        return connection, address
 
     def stop(self) -> None:
         """Close the listener; connections under way end with their present request."""
@@ -175,7 +191,5 @@ class HttpServer(socketserver.ThreadingTCPServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that went away is no event; anything else is printed by the standard handler."""
-        import sys
-
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import mimetypes
+import ssl
 from pathlib import Path
 from typing import Any
 
+from sandbox import cases as cases  # declares its controls
 from sandbox import controls, oauth, pull, rest
 from sandbox.company import found_company
 from sandbox.method import load_methods
@@ -33,10 +35,13 @@ class World:
         self.portals: list[Portal] = []
         self.servers: list[HttpServer] = []
         self.authority: HttpServer | None = None
+        self.host = "127.0.0.1"
+        self.tls: ssl.SSLContext | None = None
 
-    def start(self, host: str, oauth_port: int) -> None:
-        """Open the authorization server and begin to run what falls due."""
-        self.authority = HttpServer(host, oauth_port, lambda request: oauth.handle(self.portals, request))
+    def start(self, host: str, oauth_port: int, tls: ssl.SSLContext | None = None) -> None:
+        """Open the authorization server and begin to run what falls due; `tls` makes every listener speak https."""
+        self.host, self.tls = host, tls
+        self.authority = HttpServer(host, oauth_port, lambda request: oauth.handle(self.portals, request), tls)
         self.authority.start()
         self.scheduler.start()
 
@@ -54,7 +59,7 @@ class World:
 
     def listen(self, portal: Portal, host: str, port: int) -> str:
         """Open one more address of the portal and return its origin."""
-        server = HttpServer(host, port, lambda request: self.answer(portal, server.url, request))
+        server = HttpServer(host, port, lambda request: self.answer(portal, server.url, request), self.tls)
         self.servers.append(server)
         server.start()
         return server.url

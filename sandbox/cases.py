@@ -1,0 +1,281 @@
+"""Special cases by name: a token of each kind that a client may meet, on a portal where that is so.
+
+Cases that change a whole portal (deleted, renamed, subscription ended) are made on a portal of their own, so that the
+one under test stays as it is. Also here: further portals of the process and snapshots, the controls around portals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sandbox import company, frames, growth, oauth, state, tokens
+from sandbox.controls import ControlError, control, only
+from sandbox.method import Row, as_int
+from sandbox.portal import Portal
+
+if TYPE_CHECKING:
+    from sandbox.world import World
+
+Case = Callable[["World", Portal], Row]
+CASES: dict[str, Case] = {}
+
+
+def case(name: str) -> Callable[[Case], Case]:
+    """Declare a case: the function makes it and returns how the portal answers (see `_answer`)."""
+
+    def declare(function: Case) -> Case:
+        CASES[name] = function
+        return function
+
+    return declare
+
+
+def describe(portal: Portal) -> Row:
+    """What is printed of a portal when it is ready: addresses, the webhook, credentials and a fresh token pair."""
+    with portal.lock:
+        webhook, application, administrator = (
+            portal["webhooks"].get(1),
+            portal["applications"].get(1),
+            portal.user(1),
+        )
+        if webhook is None or application is None or administrator is None:
+            raise ValueError("the portal has no administrator, webhook or application")
+        token = tokens.issue(portal, application, administrator)
+        return {
+            "url": portal.url,
+            "webhook": f"{portal.url}/rest/{webhook['USER_ID']}/{webhook['CODE']}/",
+            "oauth_url": portal.oauth_url,
+            "client_id": application["CLIENT_ID"],
+            "client_secret": application["CLIENT_SECRET"],
+            "access_token": token["ACCESS"],
+            "refresh_token": token["REFRESH"],
+            "application_token": application["APPLICATION_TOKEN"],
+            "member_id": portal.member_id,
+        }
+
+
+def _application(portal: Portal, title: str, **facts: object) -> Row:
+    return company.add_application(portal, {"TITLE": title, "SCOPES": list(company.SCOPES), "INSTALLED": True, **facts})
+
+
+def _person(portal: Portal, **facts: object) -> Row:
+    return company.add_person(portal, {"NAME": "Случай", "LAST_NAME": f"№{portal['users'].last + 1}", **facts})
+
+
+def _answer(portal: Portal, token: Row, status: int, error: str, *, url: str = "", refresh: str = "") -> Row:
+    """The case: an access token, and what any method (say `profile`) and a refresh answer to it."""
+    application = tokens.application_of(portal, token["CLIENT_ID"])
+    return {
+        "url": url or portal.url, "access_token": token["ACCESS"], "refresh_token": token["REFRESH"],
+        "client_id": token["CLIENT_ID"], "client_secret": application["CLIENT_SECRET"] if application else "",
+        "oauth_url": portal.oauth_url, "status": status, "error": error, "refresh_error": refresh,
+    }  # fmt: skip
+
+
+def _plain(portal: Portal, title: str) -> Row:
+    user = portal.user(1)
+    if user is None:
+        raise ControlError("the portal has no administrator")
+    return tokens.issue(portal, _application(portal, title), user)
+
+
+@case("valid")
+def valid(world: World, portal: Portal) -> Row:
+    return _answer(portal, _plain(portal, "Живое"), 200, "")
+
+
+@case("expired")
+def expired(world: World, portal: Portal) -> Row:
+    token = _plain(portal, "Просроченный токен")
+    token["EXPIRES"] = int(portal.now()) - 1
+    return _answer(portal, token, 401, "expired_token")
+
+
+@case("revoked")
+def revoked(world: World, portal: Portal) -> Row:
+    token = _plain(portal, "Отозванный токен")
+    token["REVOKED"] = True
+    return _answer(portal, token, 401, "invalid_token", refresh="invalid_grant")
+
+
+@case("unknown")
+def unknown(world: World, portal: Portal) -> Row:
+    token = _plain(portal, "Чужой токен")
+    tokens.kill(portal, token)
+    return _answer(portal, token, 401, "NO_AUTH_FOUND", refresh="invalid_grant")
+
+
+@case("fired")
+def fired(world: World, portal: Portal) -> Row:
+    user = _person(portal)
+    token = tokens.issue(portal, _application(portal, "Токен уволенного"), user)
+    user["ACTIVE"] = False
+    return _answer(portal, token, 401, "authorization_error", refresh="invalid_grant")
+
+
+@case("external")
+def external(world: World, portal: Portal) -> Row:
+    user = _person(portal, USER_TYPE="extranet", UF_DEPARTMENT=[])
+    token = tokens.issue(portal, _application(portal, "Внешний пользователь"), user)
+    return _answer(portal, token, 403, "allowed_only_intranet_user")
+
+
+@case("restricted")
+def restricted(world: World, portal: Portal) -> Row:
+    user = _person(portal)
+    token = tokens.issue(portal, _application(portal, "Не для всех", USERS=[1]), user)
+    return _answer(portal, token, 403, "user_access_error")
+
+
+@case("foreign")
+def foreign(world: World, portal: Portal) -> Row:
+    """A token of an application that was deleted from the portal."""
+    application = _application(portal, "Удалённое приложение")
+    user = portal.user(1)
+    if user is None:
+        raise ControlError("the portal has no administrator")
+    token = tokens.issue(portal, application, user)
+    frames.uninstall(portal, application, clean=True)
+    portal.tokens[token["ACCESS"]] = portal.refresh_tokens[token["REFRESH"]] = token
+    return _answer(portal, token, 401, "APPLICATION_NOT_FOUND", refresh="invalid_client")
+
+
+@case("not_installed")
+def not_installed(world: World, portal: Portal) -> Row:
+    """An application whose installation is not finished: tokens work, nothing is shown or sent (app.info says it)."""
+    user = portal.user(1)
+    if user is None:
+        raise ControlError("the portal has no administrator")
+    return _answer(portal, tokens.issue(portal, _application(portal, "Не установлено", INSTALLED=False), user), 200, "")
+
+
+@case("no_scopes")
+def no_scopes(world: World, portal: Portal) -> Row:
+    """A token without any scope: methods that need one refuse, `profile` answers."""
+    token = _plain(portal, "Без прав")
+    token["SCOPES"] = []
+    return _answer(portal, token, 200, "")
+
+
+@case("subscription_ended")
+def subscription_ended(world: World, portal: Portal) -> Row:
+    token = _plain(portal, "Подписка кончилась")
+    application = tokens.application_of(portal, token["CLIENT_ID"])
+    if application is not None:
+        application["PAYMENT_ENDED"] = True
+    return _answer(portal, token, 401, "PAYMENT_REQUIRED", refresh="PAYMENT_REQUIRED")
+
+
+@case("deleted_portal")
+def deleted_portal(world: World, portal: Portal) -> Row:
+    other = world.add_portal(world.host, 0)
+    token = _plain(other, "Портал удалён")
+    other.settings.deleted = True
+    return _answer(other, token, 410, "PORTAL_DELETED")
+
+
+@case("renamed_portal")
+def renamed_portal(world: World, portal: Portal) -> Row:
+    """`url` is the old address, which redirects; `new_url` the present one."""
+    other = world.add_portal(world.host, 0)
+    token, old = _plain(other, "Портал переименован"), other.url
+    other.url = world.listen(other, world.host, 0)
+    other.settings.rename_to = other.host
+    return _answer(other, token, 302, "", url=old) | {"new_url": other.url}
+
+
+@control("GET", "cases")
+def list_cases(world: World, portal: Portal, path: list[str], body: Row) -> list[str]:
+    only(body)
+    return list(CASES)
+
+
+@control("POST", "cases/<>")
+def make_case(world: World, portal: Portal, path: list[str], body: Row) -> Row:
+    only(body)
+    function = CASES.get(path[0])
+    if function is None:
+        raise ControlError("no such case; there are " + ", ".join(CASES), 404)
+    with portal.lock:
+        return {"case": path[0], **function(world, portal)}
+
+
+@control("POST", "codes")
+def authorization_code(world: World, portal: Portal, path: list[str], body: Row) -> Row:
+    """An authorization code as the full flow hands it to an application."""
+    only(body, "client_id", "user_id")
+    with portal.lock:
+        application = tokens.application_of(portal, str(body.get("client_id")))
+        user = portal.user(as_int(body.get("user_id", 1)))
+        if application is None or user is None:
+            raise ControlError("no such application or person", 404)
+        return {"code": oauth.new_code(portal, application, user)}
+
+
+# --- several portals, sizes, snapshots ------------------------------------------------------------------------------
+
+_SIZES = ("people", "leads", "deals", "calls", "events")
+
+
+def sizes(body: Row) -> dict[str, int]:
+    """The wanted numbers of people, leads, deals, calls, calendar events; 400 for what is none."""
+    found = {name: as_int(body[name]) for name in _SIZES if name in body}
+    if any(number is None or not 0 <= number <= 1_000_000 for number in found.values()):
+        raise ControlError(", ".join(_SIZES) + " are numbers from 0 to 1000000")
+    return {name: number for name, number in found.items() if number is not None}
+
+
+@control("GET", "portals")
+def list_portals(world: World, portal: Portal, path: list[str], body: Row) -> list[Row]:
+    only(body)
+    return [{"url": one.url, "member_id": one.member_id, "this": one is portal} for one in world.portals]
+
+
+@control("POST", "portals")
+def add_portal(world: World, portal: Portal, path: list[str], body: Row) -> Row:
+    only(body, "seed", *_SIZES)
+    wanted = sizes(body)
+    other = world.add_portal(world.host, 0, seed=as_int(body.get("seed", 1)) or 1)
+    other.limits.enabled = portal.limits.enabled
+    growth.grow(other, **wanted)
+    return describe(other)
+
+
+@control("POST", "grow")
+def grow(world: World, portal: Portal, path: list[str], body: Row) -> Row:
+    only(body, *_SIZES)
+    growth.grow(portal, **sizes(body))
+    with portal.lock:
+        tables = {"people": "users", "leads": "1", "deals": "2", "calls": "call_rows", "events": "calendar"}
+        return {name: len(portal[table]) for name, table in tables.items()}
+
+
+@control("GET", "snapshots")
+def list_snapshots(world: World, portal: Portal, path: list[str], body: Row) -> list[Row]:
+    only(body)
+    return [{"name": name, "size": len(text.encode())} for name, text in portal.snapshots.items()]
+
+
+@control("POST", "snapshots/<>")
+def take_snapshot(world: World, portal: Portal, path: list[str], body: Row) -> Row:
+    only(body)
+    return {"name": path[0], "size": state.keep(portal, path[0])}
+
+
+@control("POST", "snapshots/<>/restore")
+def restore_snapshot(world: World, portal: Portal, path: list[str], body: Row) -> Row:
+    only(body)
+    if path[0] not in portal.snapshots:
+        raise ControlError(f"no snapshot {path[0]}", 404)
+    state.back(portal, path[0])
+    portal.ledger.add("effect", change="restore", type="portal", id=0, user_id=0, via="person", snapshot=path[0])
+    return {"name": path[0]}
+
+
+@control("DELETE", "snapshots/<>")
+def drop_snapshot(world: World, portal: Portal, path: list[str], body: Row) -> Row:
+    only(body)
+    if portal.snapshots.pop(path[0], None) is None:
+        raise ControlError(f"no snapshot {path[0]}", 404)
+    return {"name": path[0]}
