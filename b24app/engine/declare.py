@@ -182,7 +182,10 @@ class Timer(Work):
 
 @dataclass(frozen=True)
 class Placement:
-    """A place in Bitrix24's pages where one of ours is shown; `page` is the last part of our door's address."""
+    """A place in Bitrix24's pages where one of ours is shown; `page` is the last part of our door's address.
+
+    {public_url} in the texts of `options` stands for our own address.
+    """
 
     placement: str
     page: str

@@ -254,12 +254,12 @@ def _fm(field: CardField, values: tuple[str, ...], card: Mapping[str, Any]) -> d
     return {str(first["id"]): {"typeId": type_id, "valueType": value_type, "value": values[0]}}
 
 
-def as_if_written(card: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the card as it will be after crm.item.update of `fields`; a new file stands there by its name."""
+def as_if_written(card: Mapping[str, Any], fields: Mapping[str, Any], files: Sequence[str]) -> dict[str, Any]:
+    """Returns the card as it will be after crm.item.update of `fields`; new files, by code, have some number then."""
     made = dict(card)
     for code, value in fields.items():
         if code != "fm":
-            made[code] = value
+            made[code] = {"id": 1} if code in files else value
             continue
         changed = {str(row.get("id")): dict(row) for row in rows(card.get("fm"))}
         for id, row in value.items():

@@ -73,7 +73,7 @@ def show(look: Look, member_id: str, item: ItemRef, answers: Mapping[str, Answer
         item=item,
         decisions=decisions,
         calls=[_call(look, call, names) for call in calls_of(database, member_id, str(item))],
-        tasks=_tasks(look, tasks.result) if isinstance(tasks, Answer) else [],
+        tasks=tasks_of(look, tasks.result) if isinstance(tasks, Answer) else [],
     )
 
 
@@ -81,7 +81,8 @@ def _task_id(result: Any) -> int | None:
     return made_id("tasks.task.add", result)
 
 
-def _tasks(look: Look, result: Any) -> list[TaskLine]:
+def tasks_of(look: Look, result: Any) -> list[TaskLine]:
+    """Returns the tasks of a tasks.task.list as both tabs show them."""
     return [_task(look, row) for row in rows(result, "tasks")]
 
 

@@ -231,6 +231,12 @@ def is_event(body: bytes) -> bool:
     return any(pair.startswith(b"event=") for pair in body[:MAX_BYTES].split(b"&", MAX_FIELDS))
 
 
+def is_overtime(query: bytes, body: bytes) -> bool:
+    """Tells whether a POST to the hidden page's address says that it was taken away (OPTIONS.errorHandlerUrl)."""
+    said = (parse_form(part).get("error") for part in (query, body))
+    return "ERROR_PLACEMENT_LOADING_OVERTIME" in said
+
+
 def language_of(code: str) -> str:
     """Returns ru or en for Bitrix24's LANG."""
     return "ru" if code.lower()[:2] in _RUSSIAN_SPEAKING or not code else "en"

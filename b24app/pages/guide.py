@@ -1,0 +1,162 @@
+"""The tab «Что делать»: the stage, its criterion and hint, what is done and what is missing, tasks, script, memo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from b24app.bitrix.calls import Answer, Call
+from b24app.errors import B24AppError
+from b24app.pages import card, inputs, lead
+from b24app.pages.frame import Look, pictures
+from b24app.playbook import Checklist, Stage, TaskRule
+from b24app.process import fill, text_of
+from b24app.rules.stage_gate import (
+    Missing,
+    applies,
+    evidence_asked,
+    evidence_key,
+    evidence_name,
+    stages_of_move,
+)
+from b24app.store.process_memory import TaskRow
+
+TASKS_SHOWN = 50
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stage on the scale: passed, now, ahead."""
+
+    name: str
+    state: str
+
+
+@dataclass(frozen=True)
+class Want:
+    """One thing that the next stage asks for; `action` is what its button says."""
+
+    name: str
+    done: bool
+    detail: str
+    action: str = ""
+
+
+@dataclass(frozen=True)
+class Memo:
+    """What a task of this stage says: checklists, script, picture's address."""
+
+    title: str
+    checklists: tuple[Checklist, ...]
+    script: str
+    picture: str
+
+
+def task_reads(tasks: tuple[TaskRow, ...]) -> dict[str, Call]:
+    """Returns what is asked about our tasks with the visitor's rights; nothing where there are none."""
+    ids = sorted(task.task_id for task in tasks if task.task_id > 0 and task.state == "open")[-TASKS_SHOWN:]
+    if not ids:
+        return {}
+    select = ["ID", "TITLE", "STATUS", "DEADLINE", "RESPONSIBLE_ID"]
+    return {"tasks": Call("tasks.task.list", {"filter": {"ID": ids}, "select": select, "order": {"ID": "DESC"}})}
+
+
+def show(look: Look, state: card.CardState, answers: Mapping[str, Answer | B24AppError]) -> str:
+    """Returns the tab; `answers` to `task_reads`."""
+    stage, target = state.standing.stage, state.standing.target
+    missing = state.ruling(target).missing if target is not None else ()
+    found = answers.get("tasks")
+    failing = next((one for one in state.on.process.stages if one.semantics == "failure"), None)
+    closed = not state.standing.item.open
+    return look.render(
+        "guide.html",
+        entity=str(state.ref),
+        title=state.title or look.entity(str(state.ref)),
+        stage_id=state.stage_id,
+        stage_name=state.on.stage_name(state.stage_id),
+        known=stage is not None,
+        closed=closed,
+        scale=list(_scale(state, stage)) if stage is not None else [],
+        criterion=stage.criterion.of(look.language) if stage is not None and stage.criterion else "",
+        hint=stage.hint.of(look.language) if stage is not None and stage.hint else "",
+        hint_url=stage.hint_url if stage is not None else "",
+        next={"key": target.key, "name": state.on.stage_name(target.key)} if target is not None else None,
+        wants=list(_wants(look, state, target, missing)) if target is not None else [],
+        blocked=bool(missing),
+        memos=[_memo(look, state, rule) for rule in _rules(state, stage)],
+        tasks=lead.tasks_of(look, found.result) if isinstance(found, Answer) else [],
+        decline={"key": failing.key} if failing is not None and not closed and failing != stage else None,
+    )
+
+
+def not_applied(look: Look) -> str:
+    """Returns the tab of a portal on which the process was not set up."""
+    return look.render(
+        "message.html",
+        title=look.text("Что делать", "What to do"),
+        lines=[
+            look.text(
+                "Для этих карточек подсказок пока нет: администратор ещё не применил сценарий на портале.",
+                "There are no hints for these cards yet: the administrator has not applied the playbook to the portal.",
+            )
+        ],
+    )
+
+
+def _scale(state: card.CardState, stage: Stage | None) -> Iterator[Step]:
+    here = state.on.process.order(stage.key) if stage is not None else -1
+    failed = stage is not None and stage.semantics == "failure"
+    for place, one in enumerate(state.on.process.stages):
+        if one.semantics == "failure" and one != stage:
+            continue
+        where = "now" if one == stage else "passed" if place < here and not failed else "ahead"
+        yield Step(state.on.stage_name(one.key), where)
+
+
+def _wants(look: Look, state: card.CardState, target: Stage, missing: tuple[Missing, ...]) -> Iterator[Want]:
+    """Yields what the way to the next stage asks for: what lacks first, then what is done."""
+    for lack in missing:
+        yield _lacking(look, state, lack)
+    lacking = {(lack.kind, lack.key) for lack in missing}
+    here = state.standing.stage.key if state.standing.stage is not None else None
+    left, entered = stages_of_move(state.on.process, here, target.key)
+    asked = [one for stage in left for one in stage.requires_to_leave]
+    asked += [one for stage in entered for one in stage.requires]
+    for key in dict.fromkeys(one.field for one in asked if applies(one.only_if, state.card)):
+        field = state.field(key)
+        if field is not None and ("field", key) not in lacking:
+            name = inputs.label_of(field, state.described, look.language)
+            yield Want(name, True, text_of(state.on, state.card, key))
+    for wanted in evidence_asked(entered):
+        if ("evidence", evidence_key(wanted)) not in lacking:
+            yield Want(evidence_name(state.on.process, wanted).of(look.language), True, "")
+
+
+def _lacking(look: Look, state: card.CardState, lack: Missing) -> Want:
+    why = lack.why.of(look.language)
+    if lack.kind == "evidence":
+        wanted = state.evidence(lack.key)
+        manual = wanted is not None and wanted.manual
+        action = look.text("Подтвердить", "Confirm") if manual else ""
+        return Want(lack.name.of(look.language), False, why, action)
+    field = state.field(lack.key)
+    name = lack.name.of(look.language) if field is None else inputs.label_of(field, state.described, look.language)
+    return Want(name, False, why, look.text("Заполнить", "Fill in"))
+
+
+def _rules(state: card.CardState, stage: Stage | None) -> Iterator[TaskRule]:
+    """Yields the task rules of this stage that have something to read beside the task itself."""
+    for rule in stage.tasks if stage is not None else ():
+        if (rule.script or rule.checklists or rule.picture) and applies(rule.only_if, state.card):
+            yield rule
+
+
+def _memo(look: Look, state: card.CardState, rule: TaskRule) -> Memo:
+    link = f"{look.portal_url}{look.path(str(state.ref))}"
+
+    def filled(text: str) -> str:
+        return fill(text, state.on, state.card, state.standing.item, link)
+
+    services = look.services
+    picture = pictures(services.playbook, services.settings.playbook.path).get(rule.picture)
+    return Memo(filled(rule.title), rule.checklists, filled(rule.script), picture.url if picture is not None else "")
