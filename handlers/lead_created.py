@@ -74,10 +74,10 @@ def read_new_item(portal: Portal, ref: ItemRef, *, looks: int = 0) -> NewItem | 
         "together": reads.count_created(
             entity_type_id, reads.result_of("item", "item", "createdBy"), now - portal.playbook.intake.import_window
         ),
-        **desk.availability(portal, team, policy, now),
     }
     if entity_type_id == DEAL:  # a deal's numbers and letters are its client's
         asked["client"] = reads.item(CONTACT, reads.result_of("item", "item", "contactId"))
+    asked |= desk.availability(portal, team, policy, now)
     found = portal.read(asked, optional=desk.optional_reads(team) | {"calls", "together"})
     item = desk.item_or_none(found, "item")
     if item is None:

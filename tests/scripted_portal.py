@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -157,7 +158,11 @@ class ScriptedRest:
         return outcome
 
     def gather(self, calls: Mapping[str, Call]) -> dict[str, Answer | B24AppError]:
-        return self.batch(calls, reading=True) if calls else {}
+        labels = list(calls)
+        found: dict[str, Answer | B24AppError] = {}
+        for start in range(0, len(labels), 50):
+            found |= self.batch({label: calls[label] for label in labels[start : start + 50]}, reading=True)
+        return found
 
     def _begin(self, calls: list[Call]) -> None:
         self.before(calls)
@@ -165,7 +170,7 @@ class ScriptedRest:
 
 
 def _answered(got: Any) -> Answer:
-    return got if isinstance(got, Answer) else Answer(got, datetime.now(UTC))
+    return copy.deepcopy(got if isinstance(got, Answer) else Answer(got, datetime.now(UTC)))
 
 
 def _resolve(value: Any, results: Mapping[str, Any]) -> Any:
