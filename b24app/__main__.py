@@ -12,14 +12,23 @@ b24app sandbox ...                         the sandbox portal alone (`python -m 
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from b24app import config, logs, supervisor
 from b24app.errors import ConfigError
 from b24app.services import Services, build
+from b24app.store.portals import StorageDown
+
+log = logging.getLogger(__name__)
+
+FINISH_SECONDS = 5.0
+"""How often the clock looks for installations that nobody finished."""
 
 NO_REDIS = "redis://127.0.0.1:1/0"
 """For `doctor` where nothing runs: nobody listens there, and the finding says so."""
@@ -120,10 +129,35 @@ def _serve(services: Services, options: argparse.Namespace, redis_url: str) -> i
             case "clock":
                 from b24app.engine.clock import Clock
 
-                Clock(services.inbox, services.catalogue, services.doorbell.ring).run()
+                clock = Clock(services.inbox, services.catalogue, services.doorbell.ring)
+                with finishing_installations(services):
+                    clock.run()
     finally:
         services.dispose()
     return 0
+
+
+@contextmanager
+def finishing_installations(services: Services) -> Iterator[None]:
+    """Goes on, beside the clock, with installations that a stopped process left unfinished."""
+    from install.carry_out import finish_owed
+
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(FINISH_SECONDS):
+            try:
+                finish_owed(services)
+            except StorageDown as error:
+                log.warning("install=late error=%s", type(error).__name__)
+
+    thread = threading.Thread(target=look, name="installations", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(5)
 
 
 def _services(settings: config.Settings, redis_url: str) -> Services:

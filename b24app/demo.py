@@ -55,6 +55,7 @@ def demo(*, once: bool = False, port: int = 0, language: str = "") -> int:
     try:
         with sandbox_portal(port) as portal, running_application(portal, language) as scene:
             scene.install()
+            scene.apply()
             scene.addresses()
             scene.play()
             if not once:
@@ -242,6 +243,24 @@ class Scene:
             raise Missed(f"установка не закончилась / the installation did not finish: {opened.get('status')}")
         self.control("POST", f"applications/{client_id}/finish", {})
         self.say("  Приложение установлено.", "  The application is installed.")
+
+    def apply(self) -> None:
+        """Applies the kitchen playbook as the administrator does by the button of our main page."""
+        self.say("— Сценарий «Магазин кухонь» внедряется —", "— The kitchen shop's playbook is applied —")
+        opened = self.control("POST", f"applications/{self.portal['client_id']}/open", {"user_id": ADMINISTRATOR})
+        page_pass = re.search(r'data-pass="([^"]+)"', str(opened.get("body", "")))
+        if page_pass is None:
+            raise Missed(f"приложение не открылось / the application did not open: {opened.get('status')}")
+        answer = self._http.post(
+            f"{self.application}/app/plan/apply", headers={"Authorization": f"Bearer {page_pass[1]}"}, timeout=120
+        )
+        lines = [json.loads(line) for line in answer.text.splitlines()] if answer.status_code == 200 else []
+        failed = [line["text"] for line in lines if line["look"] == "failed"]
+        if failed or not lines:
+            raise Missed(f"сценарий не внедрён / the playbook was not applied: {answer.status_code} {failed}")
+        stages = self.control("GET", "state/stages")["1"]
+        shown = " → ".join(stage["name"] for stage in sorted(stages, key=lambda stage: stage["sort"]))
+        self.say(f"  ✔ Стадии лидов: {shown}", f"  ✔ Stages of leads: {shown}")
 
     def addresses(self) -> None:
         """Prints where to look."""

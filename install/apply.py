@@ -29,7 +29,9 @@ ROUNDS = 4
 """How often the portal is read again after an answer was lost."""
 
 FACT = "process"
-"""What `portals.facts` says of the playbook: applied, unfinished or undone; absent: never applied."""
+"""What `portals.facts` says of the playbook: applying (for the first time), unfinished, applied, undone; absent: never.
+
+Gates hold nobody back on a portal where it is applying or undone (b24app/process.py)."""
 
 
 def plan(services: Services, member_id: str) -> list[Step]:
@@ -51,15 +53,18 @@ def apply(services: Services, member_id: str) -> Iterator[Line]:
         yield line
     if not is_ready(lines):
         return
-    learn(services.database, member_id, {FACT: "unfinished"})
+    row, _ = _open(services, member_id)
+    if row.facts.get(FACT) not in ("applied", "unfinished"):
+        learn(services.database, member_id, {FACT: "applying"})
     yield Line("working", _both("Готовим стадии и поля", "Preparing stages and fields"))
-    finished = True
+    state = "applied"
     for line in _guarded(member_id, _apply(services, member_id)):
-        finished = finished and line.state != "failed"
+        if line.state == "failed":
+            state = "stopped" if line.essential else "unfinished"
         yield line
-    if finished:
-        learn(services.database, member_id, {FACT: "applied"})
-    log.info("portal=%s process=%s", member_id, "applied" if finished else "unfinished")
+    if state != "stopped":  # what was interrupted the first time is still being applied
+        learn(services.database, member_id, {FACT: state})
+    log.info("portal=%s process=%s", member_id, state)
 
 
 def undo(services: Services, member_id: str) -> Iterator[Line]:
@@ -219,7 +224,7 @@ def _take_back(rest: Rest, step: UndoStep) -> Line | None:
     except Permanent as error:
         return Line("note", step.what, _both(f"остаётся: {error.reason}", f"stays: {error.reason}"))
     crashpoint("apply_after_call")
-    return Line("done", step.what, _both("убрано", "taken back"))
+    return Line("done", step.what, None if step.call.method.endswith(".update") else _both("убрано", "taken back"))
 
 
 def _open(services: Services, member_id: str) -> tuple[PortalRow, Rest]:

@@ -18,12 +18,17 @@ from b24app.engine.declare import Text
 from b24app.errors import B24AppError, OutcomeUnknown, Permanent, Rejected
 from b24app.services import Services
 from b24app.store.alarms import clear_alarm, raise_alarm
-from b24app.store.portals import PortalRow, install_portal, learn, portal_of, prepare_portal
+from b24app.store.portals import PortalRow, all_portals, install_portal, learn, portal_of, prepare_portal
 from install.wanted import Step, differences, missing_scopes, present_of
 
 log = logging.getLogger(__name__)
 
 ALARM = "install"
+
+FINISH_AFTER = timedelta(minutes=1)
+"""Who begins to bring a portal in line has this long before the clock takes it for interrupted."""
+LOOK_AGAIN_AFTER = timedelta(minutes=10)
+"""What could not be finished is tried again so often: a permission may have been added meanwhile."""
 
 READS = {
     "robots": Call("bizproc.robot.list"),
@@ -84,7 +89,7 @@ def admit(
     )
     expires_at = datetime.now(UTC) + timedelta(seconds=expires_in_seconds)
     services.tokens.store(info.member_id, info.user_id, "owner", access_token, refresh_token, expires_at)
-    learn(services.database, info.member_id, {"in_line": False})
+    owe(services, info.member_id)
     log.info("portal=%s host=%s state=installed user=%d", info.member_id, info.host, info.user_id)
     row = portal_of(services.database, info.member_id)
     if row is None:
@@ -113,6 +118,22 @@ def prove(services: Services, *, member_id: str, access_token: str) -> AppInfo:
     return info
 
 
+def owe(services: Services, member_id: str) -> None:
+    """Keeps that the portal has to be brought in line: whoever dies over it, `finish_owed` goes on."""
+    due = datetime.now(UTC) + FINISH_AFTER
+    learn(services.database, member_id, {"in_line": False, "in_line_due": due.isoformat()})
+
+
+def finish_owed(services: Services) -> None:
+    """Brings in line every portal that somebody began with and did not finish, once it is due."""
+    now = datetime.now(UTC).isoformat()
+    for row in all_portals(services.database).values():
+        if row.active and row.facts.get("in_line") is False and str(row.facts.get("in_line_due") or "") <= now:
+            log.info("portal=%s install=resumed", row.member_id)
+            for _ in bring_in_line(services, row.member_id):
+                pass
+
+
 def bring_in_line(services: Services, member_id: str) -> Iterator[Line]:
     """Yields line by line what was found and done on the portal; learns its facts; raises nothing of the portal's."""
     row = portal_of(services.database, member_id)
@@ -134,7 +155,9 @@ def bring_in_line(services: Services, member_id: str) -> Iterator[Line]:
         lines.append(line)
         yield line
     ready = is_ready(lines)
-    learn(services.database, member_id, {"in_line": ready, "checked_at": datetime.now(UTC).isoformat()})
+    now = datetime.now(UTC)
+    facts = {"in_line": ready, "checked_at": now.isoformat(), "in_line_due": (now + LOOK_AGAIN_AFTER).isoformat()}
+    learn(services.database, member_id, facts)
     if ready:
         clear_alarm(services.database, member_id, ALARM)
     else:

@@ -12,6 +12,7 @@ from b24app.health import findings
 from b24app.pages.frame import Look
 from b24app.rules.assignment import Verdict
 from b24app.store.overview import Failure, overview
+from b24app.store.portals import portal_of
 
 SHOWN_LEVELS = ("bad", "warn")
 SHOWN_APART = ("alarm", "failed")
@@ -45,8 +46,15 @@ def show(look: Look, member_id: str, *, user_id: int, name: str, admin: bool, pe
         problems=[{"level": one.level, "text": look.text(one.ru, one.en)} for one in about] if admin else [],
         failures=[_failure(look, failure) for failure in seen.failures] if admin else [],
         people=people,
+        playbook=look.services.playbook.name,
+        process=_process(look, member_id) if admin else "",
         everything_works=not seen.alarms and not any(one.level == "bad" for one in about),
     )
+
+
+def _process(look: Look, member_id: str) -> str:
+    row = portal_of(look.services.database, member_id)
+    return str(row.facts.get("process") or "") if row else ""
 
 
 def _failure(look: Look, failure: Failure) -> FailureLine:

@@ -22,7 +22,7 @@ from b24app.store.memory import robot_key
 from b24app.store.portals import change_application_token, uninstall_portal
 from b24app.web.gate import NOT_OURS, Gate, Proofs
 from b24app.web.incoming import MAX_ENTITY_LENGTH, Auth, EventPost, read_event, read_robot
-from install.carry_out import admit, bring_in_line, is_ready, prove
+from install.carry_out import admit, bring_in_line, is_ready, owe, prove
 
 log = logging.getLogger(__name__)
 
@@ -138,6 +138,7 @@ class Doors:
             change_application_token(self._services.database, auth.member_id, digest)
             self._gate.forget()
         portal = self._gate.check(auth)
+        owe(self._services, portal.member_id)
         log.info("portal=%s event=ONAPPUPDATE token=%s", portal.member_id, "same" if stored == digest else "new")
         return Accepted("updated", lambda: self.bring_in_line_soon(portal.member_id))
 
@@ -149,7 +150,10 @@ class Doors:
         return Accepted("uninstalled")
 
     def bring_in_line_soon(self, member_id: str) -> None:
-        """Brings the portal in line where nobody sits before a page; what fails stands as an alarm."""
+        """Brings the portal in line where nobody sits before a page; what fails stands as an alarm.
+
+        A process that dies over it loses nothing: the row says that it is owed, and the clock finishes it.
+        """
         threading.Thread(target=self._bring_in_line, args=(member_id,), name="install", daemon=True).start()
 
     def _bring_in_line(self, member_id: str) -> None:
