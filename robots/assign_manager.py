@@ -73,6 +73,8 @@ def read(portal: Portal, call: RobotCall) -> Order | Nothing:
 
 def _pool(portal: Portal, asked: Any) -> desk.Pool:
     users = asked.get("users")
+    if isinstance(users, dict):  # PHP's list with a gap
+        users = list(users.values())
     ids = [user_property(value) for value in (users if isinstance(users, list) else [users])]
     named = tuple(id for id in ids if id)
     department = str(asked.get("department") or "").strip()
@@ -107,7 +109,10 @@ def decide(facts: Order) -> Treatment:
     situation, item = facts.situation, facts.item
     choice = situation.choose()
     if choice.user_id is None:  # here nothing waits: the stage goes on with the answer
-        choice = replace(choice, how={"ru": "никто не свободен", "en": "nobody is free"})
+        nobody = {"ru": "никто не свободен", "en": "nobody is free"}
+        if not situation.team.users:
+            nobody = {"ru": "в отделе нет ни одного сотрудника", "en": "the department has no employee"}
+        choice = replace(choice, how=nobody)
     stays = _stays(facts)
     if stays is not None:
         who, rule = stays
