@@ -1,42 +1,47 @@
-"""The doors over HTTP: the Flask application, with the queue's two doors in front of it (acknowledge.py).
+"""The doors over HTTP: the Flask application. What a door does stands in doors.py, frames.py, rollout.py, status.py.
 
-What a door does stands in doors.py, frames.py and status.py.
+Bitrix24's queue slows down for slow handlers: /event and /robot answer when the row is on the disk, and ring later.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 
 from flask import Flask, Response, g, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-from b24app.errors import B24AppError, NotFound
-from b24app.pages.frame import Look, headers, statics
+from b24app.errors import AccessDenied, B24AppError, Malformed, NotFound, PortalClosed, Rejected, Temporary
+from b24app.pages import form
+from b24app.pages.frame import Look, Static, headers, pictures, statics
 from b24app.services import Services
 from b24app.store.portals import StorageDown, all_portals
-from b24app.web.acknowledge import Acknowledge, said, status_of
 from b24app.web.doors import Accepted, Doors
 from b24app.web.frames import Frames, Page
 from b24app.web.gate import Gate, Passes, Proofs
 from b24app.web.incoming import MAX_BYTES, is_event, language_of
+from b24app.web.rollout import RollOut
 from b24app.web.status import Insider, health, metrics
 
 log = logging.getLogger(__name__)
 
 FOR_EVER = "public, max-age=31536000, immutable"
 PAGES = ("/install", "/app", "/placement/")
-ANSWERED_IN_JSON = ("/install/again", "/app/action")
+ANSWERED_IN_JSON = ("/install/again", "/app/action", "/app/plan/", "/placement/save")
+PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+"""A picture of a playbook may be anybody's SVG: opened by itself, it runs nothing and asks nobody."""
 
 
 def create_app(services: Services, *, resume: bool = False) -> Flask:
     """Returns the application. `resume` goes on with installations that a stop of this process interrupted."""
     app = Flask("b24app", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES + 1  # a body that hides its length is cut here, and parsing refuses it
     app.config["MAX_FORM_MEMORY_SIZE"] = MAX_BYTES
     gate, proofs, passes = Gate(services.database, services.settings), Proofs(), Passes(services.settings)
     doors = Doors(services, gate, proofs)
     frames = Frames(services, gate, proofs, passes)
+    rollout = RollOut(services, gate, passes)
     insider = Insider(services)
 
     def body() -> bytes:
@@ -46,6 +51,14 @@ def create_app(services: Services, *, resume: bool = False) -> Flask:
         forwarded = any(name in request.headers for name in ("X-Forwarded-For", "Forwarded", "X-Real-Ip", "Via"))
         authorization = request.headers.get("Authorization", "")
         return insider(request.remote_addr or "", forwarded, authorization, request.args.get("key", ""))
+
+    @app.post("/event")
+    def event() -> Response:
+        return _accepted(doors.event(body()))
+
+    @app.post("/robot/<path:code>")
+    def robot(code: str) -> Response:
+        return _accepted(doors.robot(code, body()))
 
     @app.post("/install")
     def install() -> Response:
@@ -69,9 +82,23 @@ def create_app(services: Services, *, resume: bool = False) -> Flask:
     def action() -> Response:
         return jsonify(frames.act(request.headers.get("Authorization", ""), request.get_json(silent=True)))
 
+    @app.post("/placement/save")
+    def save() -> Response:
+        request.max_content_length = form.MAX_BYTES
+        return jsonify(frames.save(request.headers.get("Authorization", ""), request.get_json(silent=True)))
+
     @app.post("/placement/<page>")
     def placement(page: str) -> Response:
         return _page(frames.placement(page, request.query_string, body()))
+
+    @app.post("/app/plan/show")
+    def show_plan() -> Response:
+        return jsonify(rollout.show(request.headers.get("Authorization", "")))
+
+    @app.post("/app/plan/<action>")
+    def carry_out_plan(action: str) -> Response:
+        lines = rollout.carry_out(action, request.headers.get("Authorization", ""))
+        return Response(lines, content_type="application/x-ndjson; charset=utf-8")
 
     @app.get("/health")
     def show_health() -> tuple[Response, int]:
@@ -85,12 +112,12 @@ def create_app(services: Services, *, resume: bool = False) -> Flask:
 
     @app.get("/static/<name>")
     def static(name: str) -> Response:
-        file = statics().get(name)
-        if file is None:
-            raise NotFound("такого файла нет / there is no such file")
-        response = Response(file.body, content_type=file.content_type)
-        response.headers["Cache-Control"] = FOR_EVER if request.args.get("v") else "no-cache"
-        response.headers["X-Content-Type-Options"] = "nosniff"
+        return _file(statics().get(name))
+
+    @app.get("/picture/<name>")
+    def picture(name: str) -> Response:
+        response = _file(pictures(services.playbook, services.settings.playbook.path).get(name))
+        response.headers["Content-Security-Policy"] = PICTURE_POLICY
         return response
 
     @app.get("/")
@@ -103,7 +130,7 @@ def create_app(services: Services, *, resume: bool = False) -> Flask:
     @app.errorhandler(B24AppError)
     def refused(error: B24AppError) -> Response:
         log.info("path=%s refused=%s reason=%s", request.path, type(error).__name__, error)
-        if request.path.startswith(PAGES) and request.path not in ANSWERED_IN_JSON:
+        if request.path.startswith(PAGES) and not request.path.startswith(ANSWERED_IN_JSON):
             return _page(frames.refusal(error, language_of(request.args.get("LANG", ""))))
         return _said(error)
 
@@ -128,7 +155,6 @@ def create_app(services: Services, *, resume: bool = False) -> Flask:
         )
         return response
 
-    app.wsgi_app = Acknowledge(doors, app.wsgi_app)  # type: ignore[method-assign]
     if resume:
         for row in all_portals(services.database).values():
             if row.active and row.facts.get("in_line") is not True:
@@ -142,12 +168,38 @@ def _accepted(accepted: Accepted) -> Response:
     return response
 
 
+def _file(file: Static | None) -> Response:
+    if file is None:
+        raise NotFound("такого файла нет / there is no such file")
+    response = Response(file.body, content_type=file.content_type)
+    response.headers["Cache-Control"] = FOR_EVER if request.args.get("v") else "no-cache"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
 def _page(page: Page) -> Response:
     return Response(page.body, status=page.status, headers=page.headers)
 
 
 def _said(error: B24AppError) -> Response:
-    return Response(said(error), status=status_of(error), content_type="application/json")
+    words = getattr(error, "reason", None) or str(error)
+    answer = json.dumps({"error": words}, ensure_ascii=False)
+    return Response(answer, status=_status_of(error), content_type="application/json")
+
+
+def _status_of(error: B24AppError) -> int:
+    """Returns the HTTP status that says whose move it is."""
+    match error:
+        case Malformed():
+            return error.status
+        case Rejected() | AccessDenied():
+            return 403
+        case NotFound():
+            return 404
+        case Temporary() | PortalClosed():
+            return 503
+        case _:
+            return 502
 
 
 def _index(services: Services, *, works: bool) -> Page:
