@@ -4,7 +4,21 @@ To add one: write its file (read, recall, decide, remember, act, then HANDLER or
 tests/handlers/ and a line in the changelog. The event is bound on every portal at its next installation or update.
 """
 
-from handlers import call_ended, call_lost, call_ringing, call_started, lead_created, queue, reconcile
+from handlers import (
+    activity_added,
+    call_ended,
+    call_lost,
+    call_ringing,
+    call_started,
+    declined_reminder,
+    gate_summary,
+    lead_changed,
+    lead_created,
+    move_check,
+    queue,
+    reconcile,
+    task_changed,
+)
 
 HANDLERS = (
     lead_created.HANDLER,
@@ -12,5 +26,19 @@ HANDLERS = (
     call_ringing.HANDLER,
     call_started.HANDLER,
     call_ended.HANDLER,
+    lead_changed.HANDLER,
+    lead_changed.DEAL_HANDLER,
+    lead_changed.DELETED_HANDLER,
+    lead_changed.DEAL_DELETED_HANDLER,
+    task_changed.HANDLER,
+    task_changed.DELETED_HANDLER,
+    activity_added.HANDLER,
 )
-TIMERS = (queue.TIMER, call_lost.TIMER, reconcile.TIMER)
+TIMERS = (
+    queue.TIMER,
+    call_lost.TIMER,
+    reconcile.TIMER,
+    gate_summary.TIMER,
+    move_check.TIMER,
+    declined_reminder.TIMER,
+)

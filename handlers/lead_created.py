@@ -16,6 +16,7 @@ from b24app.bitrix.translate import phone_key
 from b24app.engine.declare import NORMAL, EventCall, Handler, Nothing
 from b24app.entities import CONTACT, DEAL, LEAD, Item, ItemRef, PhoneCall
 from b24app.rules.intake import Treatment, cause_of, made_by, newest_call
+from b24app.store import process_memory
 from b24app.store.memory import AssignmentRow, KnownCall, Memory
 
 
@@ -98,6 +99,9 @@ def read_new_item(portal: Portal, ref: ItemRef, *, looks: int = 0) -> NewItem | 
 
 def recall(memory: Memory, facts: NewItem) -> NewItem:
     """Adds what our own database knows: an earlier treatment, this client's calls and leads, whose turn it is."""
+    kind = facts.item.ref.entity_type_id
+    changed = "ONCRMDEALUPDATE" if kind == DEAL else "ONCRMLEADUPDATE"
+    process_memory.meet(memory, facts.item, facts.situation.playbook.process(kind), changed)
     since = memory.now - facts.situation.playbook.intake.call_lost_after
     recent = memory.now - desk.SAME_ENQUIRY
     ours = memory.assignment(facts.item.origin_id) if facts.item.origin_id else None

@@ -16,6 +16,8 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from b24app.entities import Item
+from b24app.playbook import Process
 from b24app.store import schema
 from b24app.store.memory import Memory
 
@@ -93,6 +95,30 @@ def keep_item(memory: Memory, entity: str, stage_id: str, since: datetime) -> No
     """Keeps where the item stands from now on: the stage that its next move is judged from."""
     values = {"member_id": memory.member_id, "entity": entity, "stage_id": stage_id, "seen_at": since}
     memory.connection.execute(memory.database.upsert(schema.items, values, ("member_id", "entity")))
+
+
+def meet(memory: Memory, item: Item, process: Process | None, event: str) -> None:
+    """Keeps where a new item of an applied process begins; one that begins further on is looked at by the gate."""
+    kind = str(item.ref).partition(":")[0]
+    if process is None or not process.stages or item_row(memory, str(item.ref)) is not None:
+        return
+    table, first = schema.applied, process.stages[0]
+    ids = dict(
+        memory.connection.execute(
+            sa.select(table.c.name, table.c.portal_id).where(
+                table.c.member_id == memory.member_id, table.c.name.startswith(f"{kind}.stage:", autoescape=True)
+            )
+        )
+        .tuples()
+        .all()
+    )
+    if not ids:
+        return
+    if item.stage_id == ids.get(f"{kind}.stage:{first.key}", first.id) and not first.tasks:
+        keep_item(memory, str(item.ref), item.stage_id, item.created_at)
+        return
+    payload = {"event": event, "data": {"FIELDS": {"ID": str(item.ref.id)}}}
+    memory.deliver(kind="event", code=event, entity=str(item.ref), payload=payload, priority=50)
 
 
 def forget_item(memory: Memory, entity: str) -> None:
@@ -186,6 +212,16 @@ def task_row(memory: Memory, task_id: int) -> TaskRow | None:
 def tasks_of(memory: Memory, entity: str) -> list[TaskRow]:
     """Returns our tasks about the item, the newest round first."""
     return _tasks(memory, schema.tasks.c.entity == entity)
+
+
+def open_task_entities(memory: Memory) -> set[str]:
+    """Returns the items that have an open task of ours."""
+    table = schema.tasks
+    return set(
+        memory.connection.execute(
+            sa.select(table.c.entity).where(table.c.member_id == memory.member_id, table.c.state == "open").distinct()
+        ).scalars()
+    )
 
 
 def add_task(memory: Memory, *, task_id: int, entity: str, rule: str, stage: str, round: int) -> None:
@@ -366,6 +402,21 @@ def mark_told(memory: Memory, ids: Sequence[int]) -> None:
     table = schema.moves
     memory.connection.execute(
         sa.update(table).where(table.c.member_id == memory.member_id, table.c.id.in_(ids)).values(told_at=memory.now)
+    )
+
+
+def tell_again(memory: Memory, mover_id: int, since: datetime) -> None:
+    """Says that moves of this mover, told one by one until now, belong into the next summary: they were too many."""
+    table = schema.moves
+    memory.connection.execute(
+        sa.update(table)
+        .where(
+            table.c.member_id == memory.member_id,
+            table.c.mover_id == mover_id,
+            table.c.judged_at >= since,
+            table.c.action == "return",
+        )
+        .values(told_at=None)
     )
 
 
