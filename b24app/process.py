@@ -113,8 +113,10 @@ class ProcessOnPortal:
         return self.fields.get(normal_code(self.field_code(key)))
 
     def field_name(self, key: str) -> str:
-        """Returns the field's label on the portal."""
+        """Returns the label that people gave the field on the portal; of a system field the playbook's name for it."""
         known, described = self.portal_field(key), self.process.field(key)
+        if described is not None and not described.own:
+            return described.name.ru
         return known.title if known and known.title else described.name.ru if described else key
 
     @property
@@ -176,8 +178,8 @@ def process_on(portal: Portal, entity_type_id: int) -> ProcessOnPortal | None:
     Nothing is asked of the portal while the snapshot is fresh.
     """
     process = portal.playbook.process(entity_type_id)
-    if process is None or not process.stages:
-        return None
+    if process is None or not process.stages or portal.facts.get("process") in ("applying", "undone"):
+        return None  # half a process holds nobody back (install/apply.py)
     kind = KINDS[entity_type_id]
     mapping = Applied(portal.database, portal.member_id).mapping()
     if not any(name.startswith(f"{kind}.stage:") for name in mapping):

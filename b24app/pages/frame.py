@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,10 +19,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from b24app.engine.declare import Text
 from b24app.entities import ItemRef
+from b24app.playbook import Playbook
 from b24app.services import Services
 
 HERE = Path(__file__).parent
-STATIC_NAMES = ("page.css", "frame.js", "install_result.js", "main.js", "icon.svg")
+SCRIPTS = ("frame.js", "install_result.js", "main.js", "plan.js", "guide.js", "form.js", "worker.js")
+STATIC_NAMES = ("page.css", "icon.svg", *SCRIPTS)
 CARD_PATHS = {1: "lead", 2: "deal", 3: "contact", 4: "company"}
 CAUSES: Mapping[str, Text] = {
     "missed": {"ru": "пропущенный звонок", "en": "missed call"},
@@ -61,6 +65,25 @@ def statics() -> Mapping[str, Static]:
         content_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
         charset = "; charset=utf-8" if content_type.startswith(("text/", "application/javascript")) else ""
         found[name] = Static(body, content_type + charset, f"/static/{name}?v={version}")
+    return found
+
+
+_PICTURE = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.(?:svg|png|jpg|jpeg|webp|gif)")
+
+
+@cache
+def pictures(playbook: Playbook, path: str) -> Mapping[str, Static]:
+    """Returns the memo pictures that the playbook names and that lie beside it (`path`, or ours), by their names."""
+    folder = Path(path).parent if path else files("playbooks")
+    found = {}
+    for process in (playbook.lead, playbook.deal):
+        for _, rule in process.task_rules():
+            file = folder.joinpath(rule.picture) if _PICTURE.fullmatch(rule.picture) else None
+            if file is not None and file.is_file():
+                body = file.read_bytes()
+                version = hashlib.sha256(body).hexdigest()[:12]
+                content_type = mimetypes.guess_type(rule.picture)[0] or "application/octet-stream"
+                found[rule.picture] = Static(body, content_type, f"/picture/{rule.picture}?v={version}")
     return found
 
 
@@ -129,8 +152,13 @@ def item_of(key: str) -> ItemRef | None:
     return item if item.entity_type_id in CARD_PATHS else None
 
 
-def headers(services: Services, ancestors: tuple[str, ...], *, scripts: bool = True) -> dict[str, str]:
-    """Returns the headers of a page: only the portal may frame it, only our files and BX24.js run in it."""
+def headers(
+    services: Services, ancestors: tuple[str, ...], *, scripts: bool = True, connect: tuple[str, ...] = ()
+) -> dict[str, str]:
+    """Returns the headers of a page: only the portal may frame it, only our files and BX24.js run in it.
+
+    It speaks to us alone, and to what `connect` names besides.
+    """
     parts = urlsplit(services.settings.bitrix24.js_url)
     script = f"'self' {parts.scheme}://{parts.netloc}" if scripts else "'none'"
     policy = {
@@ -138,7 +166,7 @@ def headers(services: Services, ancestors: tuple[str, ...], *, scripts: bool = T
         "script-src": script,
         "style-src": "'self'",
         "img-src": "'self'",
-        "connect-src": "'self'",
+        "connect-src": " ".join(("'self'", *connect)),
         "base-uri": "'none'",
         "form-action": "'none'",
         "frame-ancestors": " ".join(("'self'", *ancestors)),

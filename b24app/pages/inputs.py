@@ -64,9 +64,9 @@ def known(field: CardField, described: Mapping[str, Any]) -> bool:
 
 
 def label_of(field: CardField, described: Mapping[str, Any], language: str) -> str:
-    """Returns the field's label on the portal; the playbook's where the portal has none (`fm`, codes for labels)."""
+    """Returns the label that people gave the field on the portal; of a system field the playbook's name for it."""
     facts = described.get(field.code)
-    if isinstance(facts, Mapping) and not is_multifield(field):
+    if isinstance(facts, Mapping) and field.own:
         for name in ("formLabel", "listLabel", "title"):
             text = str(facts.get(name) or "")
             if text and text != field.code:

@@ -7,6 +7,7 @@ with his rights, not with ours. Further requests of the page carry a signed pass
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,19 +15,22 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from b24app.bitrix.calls import Answer, Call
+from b24app.bitrix.portal import Portal
 from b24app.bitrix.rest import Rest
 from b24app.distribution import availability, optional_reads, pool_of, read_team, situation
 from b24app.engine.declare import NORMAL, URGENT
 from b24app.entities import DEAL, LEAD, ItemRef
 from b24app.errors import AccessDenied, B24AppError, Malformed, NotFound, Permanent, PortalClosed, Rejected, Temporary
-from b24app.pages import install_result, lead, main
+from b24app.pages import card, form, guide, install_result, lead, main, worker
 from b24app.pages.frame import Look, headers
+from b24app.process import ProcessOnPortal, process_on
 from b24app.rules.assignment import Verdict
 from b24app.services import Services
+from b24app.store import process_memory
 from b24app.store.overview import waiting_entities
-from b24app.store.portals import PortalRow
+from b24app.store.portals import PortalRow, all_portals, learn
 from b24app.web.gate import Gate, Passes, Proofs, Visitor
-from b24app.web.incoming import FrameCall, read_frame
+from b24app.web.incoming import MAX_SECRET_LENGTH, FrameCall, is_overtime, read_frame
 from install.carry_out import Line, admit, bring_in_line
 
 log = logging.getLogger(__name__)
@@ -38,6 +42,8 @@ DISTRIBUTED_AT_ONCE = 1000
 
 WAIT_SECONDS = 5.0
 """How long a person waits for room in the request limit before he reads that the portal is busy."""
+
+WORKER_LOST_EVERY_SECONDS = 3600.0
 
 PLACEMENT_TYPES = {"CRM_LEAD_DETAIL_TAB": LEAD, "CRM_DEAL_DETAIL_TAB": DEAL}
 PROOF = {"person": Call("profile"), "admin": Call("user.admin")}
@@ -69,6 +75,7 @@ class Frames:
         self._gate = gate
         self._proofs = proofs
         self._passes = passes
+        self._worker_lost_at = float("-inf")
 
     def install(self, query: bytes, body: bytes) -> Page:
         """Installs, or installs again, for the administrator who opened the frame; the page tells it line by line."""
@@ -81,6 +88,11 @@ class Frames:
             row = self._gate.check(frame.auth)
         except Rejected:
             return self._install(frame)
+        return self._app(row, frame)
+
+    def _app(self, row: PortalRow, frame: FrameCall) -> Page:
+        if frame.options.get("form") == "missing":
+            return self._form(row, frame)
         person, _ = self._prove(row, frame, {})
         if person.admin:
             self._keep_token(row, frame, person)
@@ -93,17 +105,49 @@ class Frames:
         return self._page(row, [shown])
 
     def placement(self, page: str, query: bytes, body: bytes) -> Page:
-        """Shows one of our pages inside the portal's own: the tab in a card."""
-        if page != "lead":
+        """Shows one of our pages inside the portal's own: tabs in a card, the quick form, the hidden worker."""
+        if page not in ("lead", "guide", "form", "worker"):
             raise NotFound(f"{page}: такой страницы нет / there is no such page")
+        if page == "worker" and is_overtime(query, body):
+            return self._worker_lost()
         frame = read_frame(query, body)
         row = self._gate.check(frame.auth)
+        if page == "worker":
+            look = Look(self._services, frame.language, row.origin)
+            shown = worker.show(look, row.member_id)
+            return Page([shown], headers(self._services, (row.origin,), connect=worker.connections(row.origin)))
+        if page == "form":
+            return self._app(row, frame)  # a link to the application without a form opens its main page
         entity_type_id = PLACEMENT_TYPES.get(frame.placement)
         if entity_type_id is None or frame.item_id is None:
             raise Malformed("вкладка открыта не из карточки / the tab is not opened in a card")
         item = ItemRef(entity_type_id, frame.item_id)
+        if page == "guide":
+            return self._guide(row, frame, item)
         person, answers = self._prove(row, frame, lead.reads(self._services, row.member_id, item))
         return self._page(row, [lead.show(self._look(row, frame.language, person), row.member_id, item, answers)])
+
+    def save(self, authorization: str, wish: Any) -> dict[str, Any]:
+        """Does what the form or the tab's button asks, with the token of the person in front of it."""
+        visitor = self._passes.read(authorization)
+        row = self._gate.known(visitor.member_id)
+        if row is None or not row.active:
+            raise Rejected("приложение удалено с портала / the application was removed from the portal")
+        if not isinstance(wish, dict):
+            raise Malformed("нужен объект JSON / a JSON object is needed")
+        token, asked = wish.get("token"), form.wish_of(wish)
+        if not isinstance(token, str) or not token or len(token) > MAX_SECRET_LENGTH:
+            raise Malformed("нет ключа / no token")
+        item = _item_of(wish.get("entity"))
+        portal, on = self._process(row, item)
+        if on is None:
+            raise NotFound("сценарий не применён / the playbook is not applied")
+        portal.rest = portal.rest.rest_as(token)
+        person, answers = self._person(portal.rest, card.reads(item))
+        if person.id != visitor.user_id:
+            raise Rejected("ключ другого сотрудника / the token is somebody else's")
+        state = card.state_of(portal, on, item, answers, to=asked.to)
+        return form.save(self._look(row, visitor.language, person), portal, state, asked, person.id)
 
     def install_again(self, authorization: str) -> dict[str, Any]:
         """Repeats the bringing in line for the page's «Повторить»; returns what the page shows."""
@@ -206,11 +250,58 @@ class Frames:
         yield from bring_in_line(self._services, member_id)
         self._gate.forget()
 
+    def _guide(self, row: PortalRow, frame: FrameCall, item: ItemRef) -> Page:
+        portal, on = self._process(row, item)
+        if on is None:
+            person, _ = self._prove(row, frame, {})
+            return self._page(row, [guide.not_applied(self._look(row, frame.language, person))])
+        with portal.memory() as memory:
+            tasks = tuple(process_memory.tasks_of(memory, str(item)))
+        portal.rest = portal.rest.rest_as(frame.auth.access_token)
+        person, answers = self._person(portal.rest, {**card.reads(item), **guide.task_reads(tasks)})
+        state = card.state_of(portal, on, item, answers, to="")
+        return self._page(row, [guide.show(self._look(row, frame.language, person), state, answers)])
+
+    def _form(self, row: PortalRow, frame: FrameCall) -> Page:
+        item, to = _item_of(frame.options.get("entity")), frame.options.get("to") or ""
+        if not isinstance(to, str):
+            raise Malformed("непонятная стадия / the stage is not understood")
+        portal, on = self._process(row, item)
+        if on is None:
+            person, _ = self._prove(row, frame, {})
+            return self._page(row, [guide.not_applied(self._look(row, frame.language, person))])
+        portal.rest = portal.rest.rest_as(frame.auth.access_token)
+        person, answers = self._person(portal.rest, card.reads(item))
+        state = card.state_of(portal, on, item, answers, to=to)
+        return self._page(row, [form.show(self._look(row, frame.language, person), state, to, portal.rest)])
+
+    def _process(self, row: PortalRow, item: ItemRef) -> tuple[Portal, ProcessOnPortal | None]:
+        """Returns the portal and the process of such items on it; its snapshot is read with our own token."""
+        portal = self._services.open_portal(row.member_id)
+        portal.rest.wait_seconds = WAIT_SECONDS
+        return portal, process_on(portal, item.entity_type_id)
+
+    def _worker_lost(self) -> Page:
+        """Bitrix24 took the hidden page away for being slow (it says so without any proof): it is bound again.
+
+        Whoever else says so makes us compare once an hour what every portal has with what it should have.
+        """
+        if time.monotonic() - self._worker_lost_at > WORKER_LOST_EVERY_SECONDS:
+            self._worker_lost_at = time.monotonic()
+            log.warning("placement=PAGE_BACKGROUND_WORKER state=removed reason=overtime")
+            for row in all_portals(self._services.database).values():
+                if row.active:
+                    learn(self._services.database, row.member_id, {"in_line": False})
+            self._gate.forget()
+        return Page([""], headers(self._services, (), scripts=False))
+
     def _prove(
         self, row: PortalRow, frame: FrameCall, also: dict[str, Call]
     ) -> tuple[Person, dict[str, Answer | B24AppError]]:
         """Returns the person, by his own token at the portal's own endpoint, and the answers to what else he reads."""
-        rest = self._rest(row).rest_as(frame.auth.access_token)
+        return self._person(self._rest(row).rest_as(frame.auth.access_token), also)
+
+    def _person(self, rest: Rest, also: dict[str, Call]) -> tuple[Person, dict[str, Answer | B24AppError]]:
         answers = rest.batch({**PROOF, **also}, reading=True)
         person, admin = answers.get("person"), answers.get("admin")
         if isinstance(person, Temporary):
@@ -281,3 +372,13 @@ def _is_item(key: str) -> bool:
     with suppress(ValueError):
         return str(ItemRef.parse(key)) == key
     return False
+
+
+def _item_of(key: Any) -> ItemRef:
+    """Returns the lead or deal of a key such as lead:42 that a link or a page of ours carries."""
+    if not isinstance(key, str) or not _is_item(key):
+        raise Malformed("непонятная карточка / the item is not understood")
+    item = ItemRef.parse(key)
+    if item.entity_type_id not in (LEAD, DEAL) or item.id <= 0:
+        raise Malformed("непонятная карточка / the item is not understood")
+    return item

@@ -199,7 +199,13 @@ class Stub:
     def placement_list(self, params: dict[str, Any], person: dict[str, Any]) -> Any:
         if "placement" not in self.scope:
             raise Refused("insufficient_scope", "placement", 403)
-        return ["CRM_LEAD_DETAIL_TAB", "CRM_DEAL_DETAIL_TAB", "CRM_LEAD_LIST_MENU"]
+        return [
+            "CRM_LEAD_DETAIL_TAB",
+            "CRM_DEAL_DETAIL_TAB",
+            "REST_APP_URI",
+            "PAGE_BACKGROUND_WORKER",
+            "CRM_LEAD_LIST_MENU",
+        ]
 
     def placement_bind(self, params: dict[str, Any], person: dict[str, Any]) -> Any:
         self.placements.append({"placement": params["PLACEMENT"], "handler": params["HANDLER"], "userId": 0})

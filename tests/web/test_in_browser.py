@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, FrameLocator, Page, expect, sync_playwright
-from werkzeug.serving import BaseWSGIServer, make_server
+from playwright.sync_api import Page, expect
 
-from b24app import config
-from b24app.services import Services, build
+from b24app.services import Services
 from b24app.store.memory import Memory
 from b24app.store.portals import portal_of
-from b24app.web import create_app
 from sandbox.client import Sandbox
-from tests.web.conftest import CATALOGUE, SECRET
+from tests.web.conftest import accessible, frame_of, member_of
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 CARD = {
     "title": {"ru": "Пропущенный звонок", "en": "Missed call"},
     "chosen": {"id": 5, "name": "Вера <img src=x onerror=alert(1)>"},
@@ -31,83 +21,6 @@ CARD = {
 }
 
 pytestmark = pytest.mark.timeout(180)
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox.start("--no-limits") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def served(sandbox: Sandbox, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    """The application over HTTP, its card on the portal filled in, not installed yet."""
-    folder: Path = tmp_path_factory.mktemp("web")
-    servers: list[BaseWSGIServer] = []
-
-    def answer(environ: dict[str, object], start_response: object) -> object:
-        return application(environ, start_response)
-
-    server = make_server("127.0.0.1", 0, answer, threaded=True)
-    servers.append(server)
-    public_url = f"http://127.0.0.1:{server.server_port}"
-    known = {"host": sandbox.url.removeprefix("http://"), "client_id": sandbox.client_id}
-    settings = config.Settings.model_validate(
-        {
-            "app": {"public_url": public_url, "secret_key": SECRET},
-            "bitrix24": {"oauth_url": sandbox.ready["oauth_url"], "js_url": f"{sandbox.url}/api/v1/"},
-            "portals": [{**known, "client_secret": sandbox.ready["client_secret"]}],
-            "database": {"url": f"sqlite:///{folder / 'b24app.db'}"},
-        }
-    )
-    services = build(settings, CATALOGUE, redis_url)
-    services.redis.flushdb()
-    services.database.migrate()
-    application = create_app(services)
-    sandbox.application(handler=f"{public_url}/app", install=f"{public_url}/install")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield services
-    server.shutdown()
-    thread.join()
-    server.server_close()
-    services.dispose()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield launched
-        launched.close()
-
-
-@pytest.fixture
-def page(browser: Browser, sandbox: Sandbox) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1280, "height": 1000}, base_url=sandbox.url, locale="ru-RU")
-    opened = context.new_page()
-    trouble: list[str] = []
-    opened.on("pageerror", lambda error: trouble.append(str(error)))
-    opened.on("console", lambda message: trouble.append(message.text) if message.type == "error" else None)
-    opened.on("dialog", lambda dialog: (trouble.append(dialog.message), dialog.dismiss()))
-    yield opened
-    context.close()
-    assert trouble == []
-
-
-def frame_of(page: Page) -> FrameLocator:
-    return page.frame_locator("iframe.frame").last
-
-
-def accessible(page: Page, services: Services) -> None:
-    """Holds every frame of ours to axe's rules."""
-    frame = next(one for one in page.frames if one.url.startswith(services.settings.app.public_url))
-    found = Axe().run(frame)  # type: ignore[arg-type]
-    assert found.violations_count == 0, found.generate_report()
-
-
-def member_of(sandbox: Sandbox) -> str:
-    return str(sandbox.ready["member_id"])
 
 
 def test_1_the_frame_installs_and_then_the_application_opens(page: Page, sandbox: Sandbox, served: Services) -> None:

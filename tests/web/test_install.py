@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from b24app import config
+from b24app.pages import PLACEMENTS
 from b24app.services import Services, build
 from b24app.store import schema
 from b24app.store.alarms import raise_alarm
@@ -101,7 +102,7 @@ def test_an_administrators_frame_installs_and_finishes(client: FlaskClient, serv
     assert {(one["event"], one["handler"]) for one in stub.events} == {
         (e, "https://app.example.com/event") for e in EVENTS
     }
-    assert len(stub.placements) == 2
+    assert len(stub.placements) == len(PLACEMENTS)
     row = all_portals(services.database)[MEMBER_ID]
     assert (row.host, row.client_endpoint, row.client_id) == (stub.host, f"{stub.url}/rest/", CLIENT_ID)
     assert row.facts["license_family"] == "ent"
@@ -186,7 +187,7 @@ def test_without_an_essential_permission_it_is_not_finished_until_repeated(
     assert answer.json["ready"] is True
     assert all(set(line) == {"state", "text", "advice"} for line in answer.json["lines"])
     assert rows(services, schema.alarms) == []
-    assert len(stub.placements) == 2
+    assert len(stub.placements) == len(PLACEMENTS)
 
 
 def test_a_lost_answer_of_the_writes_is_looked_up_and_nothing_doubles(
@@ -196,7 +197,7 @@ def test_a_lost_answer_of_the_writes_is_looked_up_and_nothing_doubles(
     text = client.post("/install", data=frame("admin-access")).text
     assert 'data-ready="1"' in text
     assert len(stub.events) == len(EVENTS)
-    assert len(stub.placements) == 2
+    assert len(stub.placements) == len(PLACEMENTS)
 
 
 def test_a_portal_that_refuses_is_told_in_words(client: FlaskClient, services: Services, stub: Stub) -> None:
