@@ -1,0 +1,70 @@
+"""One office for most journeys, put back to an ordinary morning before each; its logs are shown where a test fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from .office import Office, playbook, running, running_office
+
+ROWS = pytest.StashKey[list[tuple[str, ...]]]()
+_sizes: dict[int, dict[str, int]] = {}
+
+
+@pytest.fixture(scope="session")
+def shared_office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    """The office that most journeys share."""
+    with running_office(tmp_path_factory.mktemp("office"), "--no-limits") as office:
+        yield office
+
+
+@pytest.fixture
+def office(shared_office: Office) -> Office:
+    """The shared office on an ordinary morning: Anna, Boris and Vera are at work."""
+    return _tidied(shared_office)
+
+
+def _tidied(office: Office) -> Office:
+    _sizes[id(office)] = office.log_sizes()
+    for call in office.portal.state("calls"):
+        if not call["done"]:
+            office.portal.finish(call["call_id"])
+    office.control("DELETE", "faults")
+    office.settle(hurry=True)
+    office.tidy()
+    return office
+
+
+@pytest.fixture(scope="session")
+def shared_waiting_office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    """An office of other policies: nobody free means to wait, and whoever answers takes the client over."""
+    text = playbook(when_nobody='"wait"', answered_on_foreign='"responsible"')
+    folder = tmp_path_factory.mktemp("waiting-office")
+    with running_office(folder, "--no-limits", workers=1, text=text) as office:
+        yield office
+
+
+@pytest.fixture
+def waiting_office(shared_waiting_office: Office) -> Office:
+    """The office that waits, on an ordinary morning."""
+    return _tidied(shared_waiting_office)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    report = yield
+    if report.failed:
+        for office in running:
+            for name, text in office.logs_since(_sizes.get(id(office), {})):
+                if text.strip():
+                    report.sections.append((f"{office.folder.name}/{name}", text))
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    rows = config.stash.get(ROWS, [])
+    if rows:
+        terminalreporter.section("journeys")
+        for row in rows:
+            terminalreporter.write_line("  ".join(row))
