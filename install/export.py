@@ -24,7 +24,7 @@ from b24app.playbook import (
     parse_playbook,
 )
 from b24app.store.applied import AppliedRow
-from install.process import PortalField, PresentProcess
+from install.process import USER_TYPES, PortalField, PresentProcess
 
 TYPES = frozenset(
     (
@@ -113,7 +113,9 @@ class _Export:
         self.left = left
 
     def process(self) -> Process:
-        decline_row = next((row for row in self.present.fields or () if row.code == self._decline()), None)
+        decline_row = next(
+            (row for row in self.present.fields or () if row.code == self._decline() and row.values), None
+        )
         taken: set[str] = set()
         system = [one for one in self.known.fields if not one.own]
         taken |= {one.key for one in system}
@@ -145,12 +147,13 @@ class _Export:
         known = self.known.field(self.codes.get(row.code, "")) or next(
             (one for one in self.known.fields if one.code == row.code), None
         )
+        same_type = known is not None and USER_TYPES.get(known.type, known.type) == row.type
         key = known.key if known else _key(row.code.removeprefix("UF_CRM_"), taken)
         taken.add(key)
         english = row.labels.get("en") or label
         values = self._values(row, {value.key: value for value in known.values} if known else {})
         facts: dict[str, Any] = {
-            "key": key, "code": row.code, "type": known.type if known else row.type,
+            "key": key, "code": row.code, "type": known.type if known and same_type else row.type,
             "name": LocalText(ru=label, en=english), "why": known.why if known else None, "multiple": row.multiple,
             "values": tuple(values),
         }  # fmt: skip
