@@ -9,6 +9,8 @@ import pytest
 from .office import Office, playbook, running, running_office
 
 ROWS = pytest.StashKey[list[tuple[str, ...]]]()
+COSTS = pytest.StashKey[list[tuple[str, ...]]]()
+"""Tables that tests fill and the end of the run prints."""
 _sizes: dict[int, dict[str, int]] = {}
 
 
@@ -22,10 +24,11 @@ def shared_office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
 @pytest.fixture
 def office(shared_office: Office) -> Office:
     """The shared office on an ordinary morning: Anna, Boris and Vera are at work."""
-    return _tidied(shared_office)
+    return tidied(shared_office)
 
 
-def _tidied(office: Office) -> Office:
+def tidied(office: Office) -> Office:
+    """Ends what the test before left behind, and puts the office back to an ordinary morning."""
     _sizes[id(office)] = office.log_sizes()
     for call in office.portal.state("calls"):
         if not call["done"]:
@@ -48,7 +51,7 @@ def shared_waiting_office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.fixture
 def waiting_office(shared_waiting_office: Office) -> Office:
     """The office that waits, on an ordinary morning."""
-    return _tidied(shared_waiting_office)
+    return tidied(shared_waiting_office)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -63,8 +66,12 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    rows = config.stash.get(ROWS, [])
-    if rows:
-        terminalreporter.section("journeys")
-        for row in rows:
-            terminalreporter.write_line("  ".join(row))
+    """Prints what the journeys counted."""
+    for key in (ROWS, COSTS):
+        rows = config.stash.get(key, [])
+        if rows:
+            terminalreporter.section("journeys")
+            widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+            for row in rows:
+                cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+                terminalreporter.write_line("  ".join(cells).rstrip())

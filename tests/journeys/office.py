@@ -217,8 +217,7 @@ data = "{self.folder}"
             sa.select(schema.deliveries).where(schema.deliveries.c.state.in_(("waiting", "running", "failed")))
         )
         return "\n".join(
-            f"  delivery {row['id']} {row['code']} {row['entity']} {row['state']} attempts={row['attempts']} {row['reason']}"
-            for row in rows
+            "  delivery {id} {code} {entity} {state} attempts={attempts} {reason}".format(**row) for row in rows
         )
 
     def settle(self, seconds: float = 40.0, *, hurry: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Thirty calls at once, processes killed at every named point, Redis emptied: nothing is lost and nothing done twice."""
+"""Thirty calls at once, processes killed at every named point, Redis emptied: nothing lost, nothing twice."""
 
 from __future__ import annotations
 
