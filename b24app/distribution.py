@@ -120,6 +120,16 @@ class Situation:
             turns_unwritten=turn.unwritten if turn else 0,
         )
 
+    def deadline(self, user_id: int, duration: timedelta) -> datetime:
+        """Returns when a task of `duration` in working time is due, in the office's zone.
+
+        Whoever opened his working day while the office is closed works now: for him the minutes run at once.
+        """
+        hours = self.team.hours
+        at_work = self.clocks.get(user_id, (Clock.UNUSED, None))[0] is Clock.OPENED
+        due = self.now + duration if at_work and not hours.is_open(self.now) else hours.add_working(self.now, duration)
+        return due.astimezone(hours.zone).replace(microsecond=0)
+
     def choose(self) -> Choice:
         """Returns who gets it."""
         return choose(
@@ -486,7 +496,7 @@ def imported(situation: Situation, item: Item, *, key: str, question_key: str | 
         title=texts.import_task.format(count=count, who=who),
         description=texts.import_task_body.format(count=count, who=who, link=link),
         responsible_id=situation.told_id,
-        deadline=situation.team.hours.add_working(situation.now, timedelta(minutes=intake.written_deadline_minutes)),
+        deadline=situation.deadline(situation.told_id, timedelta(minutes=intake.written_deadline_minutes)),
     )
     return Treatment(
         key=key,
@@ -563,8 +573,7 @@ def _task(
     else:
         head = texts.call_task.format(phone=readable, title=plain(title))
         body = texts.call_task_body.format(phone=readable, **words)
-    deadline = situation.team.hours.add_working(situation.now, timedelta(minutes=minutes))
-    return TaskSpec(head, body, user_id, deadline.astimezone(situation.team.hours.zone).replace(microsecond=0))
+    return TaskSpec(head, body, user_id, situation.deadline(user_id, timedelta(minutes=minutes)))
 
 
 def _waiting(

@@ -72,6 +72,7 @@ def read_new_item(portal: Portal, ref: ItemRef, *, looks: int = 0) -> NewItem | 
         "calls": reads.call_statistics(
             CRM_ENTITY_TYPE="LEAD" if entity_type_id == LEAD else "DEAL", CRM_ENTITY_ID=ref.id
         ),
+        "creator": reads.users([reads.result_of("item", "item", "createdBy")]),
         "together": reads.count_created(
             entity_type_id, reads.result_of("item", "item", "createdBy"), now - portal.playbook.intake.import_window
         ),
@@ -79,7 +80,7 @@ def read_new_item(portal: Portal, ref: ItemRef, *, looks: int = 0) -> NewItem | 
     if entity_type_id == DEAL:  # a deal's numbers and letters are its client's
         asked["client"] = reads.item(CONTACT, reads.result_of("item", "item", "contactId"))
     asked |= desk.availability(portal, team, policy, now)
-    found = portal.read(asked, optional=desk.optional_reads(team) | {"calls", "together"})
+    found = portal.read(asked, optional=desk.optional_reads(team) | {"calls", "together", "creator"})
     item = desk.item_or_none(found, "item")
     if item is None:
         return Nothing("лида уже нет / the lead is gone")
@@ -87,9 +88,11 @@ def read_new_item(portal: Portal, ref: ItemRef, *, looks: int = 0) -> NewItem | 
     if client is not None:
         item = replace(item, phones=item.phones or client.phones, emails=item.emails or client.emails)
     phone = next(iter(item.phones), "")
+    situation = desk.situation(portal, team, policy, found, now)
+    creator = {user.id: user for user in found.maybe("creator", []) if user.id == item.created_by_id}
     return NewItem(
         item=item,
-        situation=desk.situation(portal, team, policy, found, now),
+        situation=replace(situation, users_now={**creator, **situation.users_now}),
         statistics=tuple(found.maybe("calls", [])),
         created_together=found.maybe("together", 0),
         looks=looks,

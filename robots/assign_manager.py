@@ -160,8 +160,7 @@ def _task(facts: Order, user_id: int, reason: str) -> TaskSpec:
     body = texts.call_task_body.format(
         phone=phone or "—", title=plain(item.title), link=situation.link(item.ref), reason=reason
     )
-    deadline = situation.team.hours.add_working(situation.now, timedelta(minutes=facts.minutes))
-    return TaskSpec(title, body, user_id, deadline.astimezone(situation.team.hours.zone).replace(microsecond=0))
+    return TaskSpec(title, body, user_id, situation.deadline(user_id, timedelta(minutes=facts.minutes)))
 
 
 def answer(decision: Treatment) -> Reply:

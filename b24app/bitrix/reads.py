@@ -66,7 +66,7 @@ def count_created(entity_type_id: int, created_by_id: int | str, since: datetime
     return Read(Call("crm.item.list", params), lambda answer: answer.total or 0)
 
 
-def users(ids: Sequence[int]) -> Read[list[User]]:
+def users(ids: Sequence[int | str]) -> Read[list[User]]:
     """People by id, dismissed ones too (the filter has no ACTIVE)."""
     return Read(
         Call("user.get", {"FILTER": {"ID": list(ids)}}),

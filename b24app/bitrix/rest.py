@@ -25,6 +25,7 @@ from b24app.bitrix.oauth import TOKEN_ALARM, Token, Tokens
 from b24app.errors import (
     AccessDenied,
     B24AppError,
+    NotFound,
     OutcomeUnknown,
     PortalClosed,
     Temporary,
@@ -360,6 +361,7 @@ def read_answer(reply: wire.Reply, method: str) -> dict[str, Any]:
     """Returns the JSON object with `result` or `error` of an HTTP answer.
 
     OutcomeUnknown: HTML, cut or empty JSON with a good or a server's status. Temporary: a refusal without JSON (4xx).
+    NotFound: an address that the web server itself does not know (an old box without REST 3.0).
     """
     try:
         answer = json.loads(reply.body)
@@ -370,6 +372,8 @@ def read_answer(reply: wire.Reply, method: str) -> dict[str, Any]:
     if isinstance(answer, dict) and "error" in answer:
         return answer
     words = f"{method}: HTTP {reply.status}, ответ не разобрать / the answer cannot be read"
+    if reply.status == 404:
+        raise NotFound(words, code="ERROR_METHOD_NOT_FOUND")
     if 400 <= reply.status < 500:
         raise Temporary.after(words, wire.RETRY_DELAY)
     raise OutcomeUnknown.after(words, wire.RETRY_DELAY)

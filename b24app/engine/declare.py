@@ -62,7 +62,7 @@ class EventCall:
         """The id of CRM events (data[FIELDS][ID]), or None."""
         fields = self.data.get("FIELDS")
         value = fields.get("ID") if isinstance(fields, Mapping) else None
-        return int(value) if isinstance(value, str | int) and str(value).isdigit() else None
+        return int(value) if isinstance(value, str | int) and str(value).isascii() and str(value).isdigit() else None
 
 
 @dataclass(frozen=True)

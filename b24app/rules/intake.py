@@ -116,7 +116,7 @@ class Treatment:
     @property
     def marker(self) -> str:
         """The short mark by which a task or comment is known again; the same reason decided anew has another one."""
-        return "№" + hashlib.sha256(f"{self.key}|{self.manager_id}".encode()).hexdigest()[:10]
+        return "решение №" + hashlib.sha256(f"{self.key}|{self.manager_id}".encode()).hexdigest()[:10]
 
 
 def plain(text: str) -> str:

@@ -130,7 +130,7 @@ def the_missed_call(marker: str, need: str = "responsible") -> list[Any]:
     ]
 
 
-MARKER = "№615fe4af24"
+MARKER = "решение №615fe4af24"
 
 
 def test_a_missed_call_of_a_new_lead() -> None:
@@ -253,7 +253,7 @@ def test_an_import_makes_one_question_to_the_head_and_no_tasks() -> None:
                     f"{treated(first).marker}",
                     "responsibleId": HEAD,
                     "creatorId": OWNER,
-                    "deadline": "2026-11-23T08:00:00+00:00",
+                    "deadline": "2026-11-23T11:00:00+03:00",
                     "crmItemIds": ["L_42"],
                 }
             },
