@@ -271,7 +271,20 @@
     }
   });
 
-  var begin = form.querySelector(".field input:not([type=hidden]), .field select, .field textarea, .field button");
+  if (window.BX24) {
+    window.BX24.init(function () {
+      window.BX24.setTitle(document.title);
+    });
+  }
+
+  // what the person came for, else the first field: those that are empty stand first
+  var wanted = form.getAttribute("data-at") && fieldOf(form.getAttribute("data-at"));
+  var details = wanted && wanted.querySelector("details");
+  if (details) {
+    details.open = true;
+  }
+  var inputs = "input:not([type=hidden]), select, textarea, button";
+  var begin = (wanted && wanted.querySelector(inputs)) || form.querySelector(".field:not(.proof) :is(" + inputs + ")");
   if (begin) {
     begin.focus();
   }

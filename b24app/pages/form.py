@@ -81,8 +81,11 @@ class Wish:
     reasons: Mapping[str, str]
 
 
-def show(look: Look, state: card.CardState, to: str, rest: Rest) -> str:
-    """Returns the form for the move to the stage of this key, else to the next one; `rest` reads people's names."""
+def show(look: Look, state: card.CardState, to: str, at: str, rest: Rest) -> str:
+    """Returns the form for the move to the stage of this key, else to the next one; it begins at what `at` names.
+
+    `rest` reads people's names.
+    """
     target = _target(state, to)
     missing = state.ruling(target).missing if target is not None else ()
     fields = [_field_view(look, state, lack, rest) for lack in missing if lack.kind != "evidence"]
@@ -90,6 +93,7 @@ def show(look: Look, state: card.CardState, to: str, rest: Rest) -> str:
     return look.render(
         "form.html",
         entity=str(state.ref),
+        at=at,
         title=state.title or look.entity(str(state.ref)),
         path=look.path(str(state.ref)),
         stage_name=state.on.stage_name(state.stage_id),

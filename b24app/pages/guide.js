@@ -30,10 +30,15 @@
     window.BX24.init(what);
   }
 
-  function openForm(to) {
+  function openForm(button) {
     withPortal(function () {
       window.BX24.openApplication(
-        { form: "missing", entity: guide.getAttribute("data-entity"), to: to },
+        {
+          form: "missing",
+          entity: guide.getAttribute("data-entity"),
+          to: button.getAttribute("data-to"),
+          at: button.getAttribute("data-at") || ""
+        },
         reload,
         { width: SLIDER_WIDTH, title: guide.getAttribute("data-form-title") }
       );
@@ -107,7 +112,7 @@
       return;
     }
     if (button.hasAttribute("data-form")) {
-      openForm(button.getAttribute("data-to"));
+      openForm(button);
     } else if (button.hasAttribute("data-move")) {
       move(button);
     } else if (button.hasAttribute("data-copy")) {

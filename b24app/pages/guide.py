@@ -10,7 +10,7 @@ from b24app.errors import B24AppError
 from b24app.pages import card, inputs, lead
 from b24app.pages.frame import Look, pictures
 from b24app.playbook import Checklist, Stage, TaskRule
-from b24app.process import fill, text_of
+from b24app.process import ProcessOnPortal, fill, mailbox_read, text_of
 from b24app.rules.stage_gate import (
     Missing,
     applies,
@@ -40,6 +40,7 @@ class Want:
     done: bool
     detail: str
     action: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,21 +53,24 @@ class Memo:
     picture: str
 
 
-def task_reads(tasks: tuple[TaskRow, ...]) -> dict[str, Call]:
-    """Returns what is asked about our tasks with the visitor's rights; nothing where there are none."""
+def reads(on: ProcessOnPortal, tasks: tuple[TaskRow, ...]) -> dict[str, Call]:
+    """Returns what is asked beside the card with the visitor's rights: our tasks, and whether letters are seen."""
+    asked = {}
+    if any(wanted.kind == "offer_sent" for wanted in evidence_asked(on.process.stages)):
+        asked["mailbox"] = mailbox_read().call
     ids = sorted(task.task_id for task in tasks if task.task_id > 0 and task.state == "open")[-TASKS_SHOWN:]
-    if not ids:
-        return {}
-    select = ["ID", "TITLE", "STATUS", "DEADLINE", "RESPONSIBLE_ID"]
-    return {"tasks": Call("tasks.task.list", {"filter": {"ID": ids}, "select": select, "order": {"ID": "DESC"}})}
+    if ids:
+        select = ["ID", "TITLE", "STATUS", "DEADLINE", "RESPONSIBLE_ID"]
+        params = {"filter": {"ID": ids}, "select": select, "order": {"ID": "DESC"}}
+        asked["tasks"] = Call("tasks.task.list", params)
+    return asked
 
 
 def show(look: Look, state: card.CardState, answers: Mapping[str, Answer | B24AppError]) -> str:
-    """Returns the tab; `answers` to `task_reads`."""
+    """Returns the tab; `answers` to `reads`."""
     stage, target = state.standing.stage, state.standing.target
     missing = state.ruling(target).missing if target is not None else ()
     found = answers.get("tasks")
-    failing = next((one for one in state.on.process.stages if one.semantics == "failure"), None)
     closed = not state.standing.item.open
     return look.render(
         "guide.html",
@@ -83,9 +87,10 @@ def show(look: Look, state: card.CardState, answers: Mapping[str, Answer | B24Ap
         next={"key": target.key, "name": state.on.stage_name(target.key)} if target is not None else None,
         wants=list(_wants(look, state, target, missing)) if target is not None else [],
         blocked=bool(missing),
+        mailbox=_mailbox(look, missing, answers),
         memos=[_memo(look, state, rule) for rule in _rules(state, stage)],
         tasks=lead.tasks_of(look, found.result) if isinstance(found, Answer) else [],
-        decline={"key": failing.key} if failing is not None and not closed and failing != stage else None,
+        declines=list(_declines(look, state)) if not closed else [],
     )
 
 
@@ -132,16 +137,41 @@ def _wants(look: Look, state: card.CardState, target: Stage, missing: tuple[Miss
             yield Want(evidence_name(state.on.process, wanted).of(look.language), True, "")
 
 
+def _declines(look: Look, state: card.CardState) -> Iterator[dict[str, str]]:
+    """Yields the ways to decline: one that asks for the reason, or one a failing stage that says its reason itself."""
+    decline = state.on.process.decline
+    for one in state.on.process.stages:
+        if one.semantics == "failure" and one != state.standing.stage:
+            said = decline.reason_of(one.key) if decline is not None else None
+            name = state.on.stage_name(one.key) if said is not None else look.text("Оформить отказ", "Decline")
+            yield {"key": one.key, "name": name, "how": "data-form" if said is None and decline else "data-move"}
+
+
 def _lacking(look: Look, state: card.CardState, lack: Missing) -> Want:
     why = lack.why.of(look.language)
     if lack.kind == "evidence":
         wanted = state.evidence(lack.key)
         manual = wanted is not None and wanted.manual
         action = look.text("Подтвердить", "Confirm") if manual else ""
-        return Want(lack.name.of(look.language), False, why, action)
+        return Want(lack.name.of(look.language), False, why, action, lack.key)
     field = state.field(lack.key)
     name = lack.name.of(look.language) if field is None else inputs.label_of(field, state.described, look.language)
-    return Want(name, False, why, look.text("Заполнить", "Fill in"))
+    return Want(name, False, why, look.text("Заполнить", "Fill in"), lack.key)
+
+
+def _mailbox(look: Look, missing: tuple[Missing, ...], answers: Mapping[str, Answer | B24AppError]) -> str:
+    """Says, where the offer is missing, that no letter was ever seen: a mailbox may not be connected (K18)."""
+    found = answers.get("mailbox")
+    if not isinstance(found, Answer) or not any(lack.key == "offer_sent" for lack in missing):
+        return ""
+    if mailbox_read().parse(found).works:
+        return ""
+    return look.text(
+        "В CRM ещё нет ни одного письма, которое вам видно: возможно, почта не подключена. Подключите ящик в разделе "
+        "«Почта» и отправляйте КП письмом из карточки.",
+        "No letter that you may see stands in the CRM yet: perhaps no mailbox is connected. Connect one in Webmail "
+        "and send the offer from the card.",
+    )
 
 
 def _rules(state: card.CardState, stage: Stage | None) -> Iterator[TaskRule]:

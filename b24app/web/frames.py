@@ -258,13 +258,14 @@ class Frames:
         with portal.memory() as memory:
             tasks = tuple(process_memory.tasks_of(memory, str(item)))
         portal.rest = portal.rest.rest_as(frame.auth.access_token)
-        person, answers = self._person(portal.rest, {**card.reads(item), **guide.task_reads(tasks)})
+        person, answers = self._person(portal.rest, {**card.reads(item), **guide.reads(on, tasks)})
         state = card.state_of(portal, on, item, answers, to="")
         return self._page(row, [guide.show(self._look(row, frame.language, person), state, answers)])
 
     def _form(self, row: PortalRow, frame: FrameCall) -> Page:
-        item, to = _item_of(frame.options.get("entity")), frame.options.get("to") or ""
-        if not isinstance(to, str):
+        item = _item_of(frame.options.get("entity"))
+        to, at = frame.options.get("to") or "", frame.options.get("at") or ""
+        if not isinstance(to, str) or not isinstance(at, str):
             raise Malformed("непонятная стадия / the stage is not understood")
         portal, on = self._process(row, item)
         if on is None:
@@ -273,7 +274,7 @@ class Frames:
         portal.rest = portal.rest.rest_as(frame.auth.access_token)
         person, answers = self._person(portal.rest, card.reads(item))
         state = card.state_of(portal, on, item, answers, to=to)
-        return self._page(row, [form.show(self._look(row, frame.language, person), state, to, portal.rest)])
+        return self._page(row, [form.show(self._look(row, frame.language, person), state, to, at, portal.rest)])
 
     def _process(self, row: PortalRow, item: ItemRef) -> tuple[Portal, ProcessOnPortal | None]:
         """Returns the portal and the process of such items on it; its snapshot is read with our own token."""
