@@ -339,10 +339,12 @@ class DeclineReason(Value):
     """A reason why a client is lost, and what becomes of him (contradiction X5): one policy a reason.
 
     junk: the item stays in the failing stage; contact: a contact is made of it; later: a contact, and a reminder.
+    `stage` is the failing stage that says this reason by itself (ST-12): whoever moves an item there is not asked.
     """
 
     then: Literal["junk", "contact", "later"] = "junk"
     remind_after_days: Annotated[int, Field(gt=0)] | None = None
+    stage: Key | None = None
 
     @model_validator(mode="after")
     def _reminds(self) -> DeclineReason:
@@ -357,6 +359,10 @@ class Decline(_Section):
     code: Annotated[str, Field(pattern=r"^UF_CRM_[A-Z0-9_]+$", max_length=50)]
     name: LocalText
     reasons: Annotated[tuple[DeclineReason, ...], Field(min_length=1)]
+
+    def reason_of(self, stage: str) -> DeclineReason | None:
+        """Returns the reason that the failing stage of this key says by itself."""
+        return next((reason for reason in self.reasons if reason.stage == stage), None)
 
 
 class Process(_Section):
@@ -416,6 +422,13 @@ class Process(_Section):
                 yield from self._evidence(f"{path}.evidence.{place}", evidence, fields, tasks)
             for place, rule in enumerate(stage.tasks):
                 yield from self._task(f"{path}.tasks.{place}", stage, rule, fields, stages, tasks)
+        reasons = self.decline.reasons if self.decline else ()
+        failing = {stage.key for stage in self.stages if stage.semantics == "failure"}
+        yield from _repeats("decline.reasons", "key", [reason.key for reason in reasons])
+        yield from _repeats("decline.reasons", "stage", [reason.stage or reason.key + ":" for reason in reasons])
+        for number, reason in enumerate(reasons):
+            if reason.stage is not None:
+                yield from _known(f"decline.reasons.{number}.stage", reason.stage, failing)
 
     def _task(
         self, path: str, stage: Stage, rule: TaskRule, fields: set[str], stages: set[str], tasks: set[str]

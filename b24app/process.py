@@ -352,10 +352,15 @@ def card_of(on: ProcessOnPortal, raw: Mapping[str, Any]) -> Card:
 def decline_reason(on: ProcessOnPortal, raw: Mapping[str, Any]) -> str | None:
     """Returns the key of the reason of decline that the card names; a value that people added comes as `id:<n>`.
 
-    Where the portal lost the field, nobody can name a reason, and nobody is held back: `id:` stands for that.
+    A failing stage that says its reason by itself goes before the field, which may be of an earlier decline. Where the
+    portal lost the field, nobody can name a reason, and nobody is held back: `id:` stands for that.
     """
     if on.process.decline is None:
         return None
+    here = on.stage_key(str(raw.get("stageId") or ""))
+    said = on.process.decline.reason_of(here) if here is not None else None
+    if said is not None:
+        return said.key
     if on.fields and normal_code(on.decline_code) not in on.fields:
         return "id:"
     value = raw_value(raw, on.decline_code)

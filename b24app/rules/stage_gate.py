@@ -276,7 +276,7 @@ def _fields_missing(
 
 def _reason_missing(process: Process, stage: Stage, reason: str | None) -> tuple[Missing, ...]:
     decline = process.decline
-    if decline is None or reason is not None:
+    if decline is None or reason is not None or decline.reason_of(stage.key) is not None:
         return ()
     return (Missing("decline", "decline", decline.name, REASON_UNNAMED, stage.key),)
 
