@@ -137,6 +137,26 @@ def found_company(portal: Portal) -> None:
             )  # fmt: skip
     portal["categories"].add({"NAME": "Кухни", "SORT": 100, "DEFAULT": True})
     add_category(portal, "Сервис")
+    for code, name, rate in (("RUB", "Российский рубль", 1.0), ("USD", "Доллар США", 90.0), ("EUR", "Евро", 97.0)):
+        language = {
+            "FORMAT_STRING": f"# {code}", "FULL_NAME": name, "DEC_POINT": ".", "THOUSANDS_SEP": "&nbsp;",
+            "DECIMALS": "2", "THOUSANDS_VARIANT": "B", "HIDE_ZERO": "Y",
+        }  # fmt: skip
+        portal["currencies"].add(
+            {
+                "CURRENCY": code, "AMOUNT_CNT": 1, "AMOUNT": rate, "SORT": 100, "BASE": "Y" if code == "RUB" else "N",
+                "LANG": {"ru": dict(language), "en": dict(language)}, "DATE_UPDATE": now,
+            }
+        )  # fmt: skip
+    for number, name in ((1, "Организация"), (3, "Индивидуальный предприниматель"), (5, "Физическое лицо")):
+        portal["presets"].add(
+            {
+                "ID": number, "ENTITY_TYPE_ID": 8, "COUNTRY_ID": 1, "NAME": name,
+                "XML_ID": f"#CRM_REQUISITE_PRESET_{number}#", "ACTIVE": "Y", "SORT": 500, "DATE_CREATE": now,
+                "DATE_MODIFY": None, "CREATED_BY_ID": 1,
+                "MODIFY_BY_ID": None, "FIELDS": [],
+            }
+        )  # fmt: skip
     for kind, name in ((3, "Контакты"), (4, "Компании")):
         add_category(portal, name, kind, default=True)["ZERO"] = True
     _first_records(portal, now)

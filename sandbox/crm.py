@@ -126,7 +126,9 @@ class Field:
     @property
     def upper(self) -> str:
         """upperName of crm.item.fields."""
-        return re.sub(r"(?<!^)([A-Z])", r"_\1", self.camel).upper() if not self.camel.startswith("ufCrm") else self.name
+        if self.camel.startswith(("ufCrm", "parentId")):
+            return self.name
+        return re.sub(r"(?<!^)([A-Z])", r"_\1", self.camel).upper()
 
     @property
     def kind(self) -> str:
@@ -375,6 +377,20 @@ def camel_of(name: str) -> str:
     return head + "".join(f"_{part}" if part[:1].isdigit() else part.capitalize() for part in parts)
 
 
+def fields_from(text: str) -> dict[str, Field]:
+    """Fields by name out of lines "NAME camel type [flags] [STATUS_ENTITY] [=default] | title"; flag q: required."""
+    return {one.key: one for one in _fields(text)}
+
+
+def user_field(row: Row) -> Field:
+    """The field that a record of portal["userfields"] describes."""
+    name = row["FIELD_NAME"]
+    return Field(
+        name, camel_of(name), USER_TYPES.get(row["USER_TYPE_ID"], "string"), "m" if row["MULTIPLE"] == "Y" else "",
+        title=name, user=row,
+    )  # fmt: skip
+
+
 def userfield_entity(portal: Portal, kind: int) -> str:
     """ENTITY_ID of the type's custom fields: CRM_LEAD ..., CRM_<id of the smart process>."""
     if kind >= FIRST_DYNAMIC:
@@ -389,17 +405,26 @@ def fields_of(portal: Portal, kind: int) -> dict[str, Field]:
         row = type_row(portal, kind) or {}
         off = {name for switch, names in _SWITCHES.items() if row.get(switch) != "Y" for name in names}
         static = {name: one for name, one in static.items() if name not in off}
+    parents = {
+        number: row["TITLE"]
+        for row in portal["types"]
+        for number in [row["ENTITY_TYPE_ID"]]
+        if any(one["entityTypeId"] == kind for one in row["RELATIONS"]["child"])
+    }
+    if kind >= FIRST_DYNAMIC:
+        own = (type_row(portal, kind) or {"RELATIONS": {"parent": []}})["RELATIONS"]["parent"]
+        parents |= {one["entityTypeId"]: RUSSIAN[one["entityTypeId"]] for one in own if one["entityTypeId"] in WORD}
+    if parents:
+        static = static | {
+            f"PARENT_ID_{number}": Field(f"PARENT_ID_{number}", f"parentId{number}", "crm_entity", title=title)
+            for number, title in parents.items()
+        }
     entity = userfield_entity(portal, kind)
     custom = [row for row in portal["userfields"] if row["ENTITY_ID"] == entity]
     if not custom:
         return static
     made = dict(static)
-    for row in custom:
-        name = row["FIELD_NAME"]
-        made[name] = Field(
-            name, camel_of(name), USER_TYPES.get(row["USER_TYPE_ID"], "string"), "m" if row["MULTIPLE"] == "Y" else "",
-            title=name, user=row,
-        )  # fmt: skip
+    made |= {row["FIELD_NAME"]: user_field(row) for row in custom}
     return made
 
 

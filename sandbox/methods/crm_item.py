@@ -46,6 +46,58 @@ def item_add(call: Call) -> Row:
     return {"item": crm.as_item(call.portal, kind, row, original=_original(call))}
 
 
+# What only an import may set: who and when, as it was in the system that the data comes from.
+_IMPORTED = {
+    "createdTime": "DATE_CREATE", "createdBy": "CREATED_BY_ID", "updatedTime": "DATE_MODIFY",
+    "updatedBy": "MODIFY_BY_ID", "movedTime": "MOVED_TIME", "movedBy": "MOVED_BY_ID",
+}  # fmt: skip
+
+
+def _imported(call: Call, kind: int, given: Row) -> Row:
+    """Store one item without automation; its own authors and times are kept."""
+    values, comms = crm.read_fields(call.portal, kind, given, names="item", new=True)
+    facts = crm.fields_of(call.portal, kind)
+    own = {
+        key: crm.parse(call.portal, facts[key], given[name])
+        for name, key in _IMPORTED.items()
+        if given.get(name) and key in facts
+    }
+    row = crm.create(call.portal, kind, {**values, **own}, comms, call.actor, defer=True)
+    if "LEAD_NUMBER" not in row:
+        row.update(own)
+    return {"item": {"id": row["LEAD_NUMBER"] if "LEAD_NUMBER" in row else row["ID"]}}
+
+
+@method(
+    "crm.item.import", scope="crm", params="entityTypeId! fields! useOriginalUfNames", style="controller", writes=True
+)
+def item_import(call: Call) -> Row:
+    kind = crm.check_type(call.portal, as_int(call.get("entityTypeId")))
+    return _imported(call, kind, _fields(call))
+
+
+@method(
+    "crm.item.batchImport", scope="crm", params="entityTypeId! data! useOriginalUfNames", style="controller",
+    writes=True,
+)  # fmt: skip
+def item_batch_import(call: Call) -> Row:
+    kind = crm.check_type(call.portal, as_int(call.get("entityTypeId")))
+    data = call.get("data")
+    if not isinstance(data, (dict, list)):
+        raise RestError("100", "Invalid value to match with parameter {data}. Should be value of type array.")
+    listed = as_list(data)
+    if len(listed) > 20:
+        raise RestError("MAX_IMPORT_BATCH_SIZE_EXCEEDED", "Нельзя импортировать больше 20 элементов", 400)
+    made: list[Row] = []
+    for one in listed:
+        try:
+            made.append(_imported(call, kind, as_map(one)))
+        except RestError as error:
+            made.append({"error": error.code, "error_description": error.description})
+    call.cost *= max(1, len(made))
+    return {"items": made}
+
+
 @method("crm.item.get", scope="crm", params="entityTypeId! id! useOriginalUfNames", style="controller")
 def item_get(call: Call) -> Row:
     kind, row = _found(call)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import Any
 
 from sandbox import crm, delivery
 from sandbox.filters import Column, page_of, select_rows, to_time
 from sandbox.method import Call, Page, RestError, Row, as_int, as_list, as_map, method, missing, plain, yes
+from sandbox.portal import Portal
 
 _TIMES = ("CREATED", "LAST_UPDATED", "START_TIME", "END_TIME", "DEADLINE")
 _NUMBERS = [
@@ -99,8 +101,10 @@ def _activity(call: Call, row: Row, extra: tuple[str, ...] = ()) -> Row:
     for name in extra:
         if name == "COMMUNICATIONS" and row[name]:
             made[name] = [_communication(call, row, index, one) for index, one in enumerate(row[name])]
+        elif name == "BINDINGS":
+            made[name] = [{key: str(value) for key, value in one.items()} for one in row[name]]
         elif row[name]:
-            made[name] = row[name]
+            made[name] = [{"id": one["id"], "url": one["urlDownload"]} for one in row[name]]
     return made
 
 
@@ -159,7 +163,7 @@ def activity_list(call: Call) -> Page:
     names = [plain(name).upper() for name in as_list(call.get("select"))]
     items = []
     for row in rows:
-        made = _activity(call, row, tuple(name for name in ("COMMUNICATIONS", "FILES") if name in names))
+        made = _activity(call, row, tuple(name for name in ("BINDINGS", "COMMUNICATIONS", "FILES") if name in names))
         if names and "*" not in names:
             made = {key: value for key, value in made.items() if key in names or key == "ID"}
         items.append(made)
@@ -172,6 +176,13 @@ def _bound(row: Row, pair: Row) -> bool:
         (kind is None or one["OWNER_TYPE_ID"] == kind) and (number is None or one["OWNER_ID"] == number)
         for one in row["BINDINGS"]
     )
+
+
+def attached(portal: Portal, name: str) -> Row:
+    """A file as an activity lists it."""
+    portal["files"].last += 1
+    number = portal["files"].last
+    return {"id": number, "url": f"{portal.url}/bitrix/tools/crm_show_file.php?fileId={number}&name={name}"}
 
 
 @method("crm.activity.add", scope="crm", params="fields", writes=True)
@@ -207,6 +218,9 @@ def activity_add(call: Call) -> int:
         )
     if not crm.can_change(call.user, kind, item):
         raise RestError("", "Access denied.", 400)
+    sent = kind_of == 4 and as_int(given.get("DIRECTION")) == 2 and yes(given.get("COMPLETED"))
+    if sent and not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", plain(communications[0].get("VALUE")).strip()):
+        raise RestError("", "Email send error. Invalid email is specified", 400)
     values: Row = {
         "OWNER_TYPE_ID": kind, "OWNER_ID": number, "TYPE_ID": kind_of, "RESPONSIBLE_ID": responsible,
         "COMMUNICATIONS": [
@@ -231,11 +245,15 @@ def activity_add(call: Call) -> int:
             values[name] = to_time(given[name], call.portal.zone())
     if yes(given.get("COMPLETED")):
         values |= {"COMPLETED": "Y", "STATUS": 2}
+    pairs = [as_list(as_map(one).get("fileData")) for one in as_list(given.get("FILES"))]
+    values["FILES"] = [attached(call.portal, plain(pair[0])) for pair in pairs if len(pair) == 2]
     for name in ("SETTINGS", "PROVIDER_PARAMS"):
         if isinstance(given.get(name), dict):
             values[name] = given[name]
+    data = [as_list(as_map(one).get("fileData")) for one in as_list(given.get("FILES"))]
+    values["FILES"] = _files(call, [one for one in data if len(one) == 2])
     row = crm.add_activity(call.portal, values, call.actor)
-    if kind_of == 4 and values.get("DIRECTION") == 2 and values.get("COMPLETED") == "Y":
+    if sent:
         call.portal["sent_mail"].add(
             {"ACTIVITY_ID": row["ID"], "TO": values["COMMUNICATIONS"][0]["VALUE"], "SUBJECT": values["SUBJECT"]}
         )
@@ -246,6 +264,8 @@ def activity_add(call: Call) -> int:
 @method("crm.activity.update", scope="crm", params="id fields", writes=True)
 def activity_update(call: Call) -> bool:
     row = _found(call)
+    if row["PROVIDER_ID"] == "CONFIGURABLE_REST_APP":
+        raise RestError("", "Use crm.activity.configurable.update for this activity provider", 400)
     given = {key.upper(): value for key, value in call.mapping("fields").items()}
     new: Row = {}
     for name in ("SUBJECT", "DESCRIPTION", "LOCATION"):
@@ -371,6 +391,12 @@ def _comment_event(call: Call, change: str, row: Row) -> None:
     )
 
 
+def _places(row: Row) -> list[tuple[int | None, int]]:
+    """The items in whose timelines the comment stands: its own and those it was bound to."""
+    bound = [(crm.kind_of(one["ENTITY_TYPE"]), one["ENTITY_ID"]) for one in row.get("BINDINGS") or []]
+    return [(crm.kind_of(row["ENTITY_TYPE"]), row["ENTITY_ID"]), *bound]
+
+
 def _comment_found(call: Call, *, change: bool) -> Row:
     if call.get("id") in (None, ""):
         raise missing("id")
@@ -378,7 +404,7 @@ def _comment_found(call: Call, *, change: bool) -> Row:
     if row is None:
         raise RestError("NOT_FOUND", "Not found.", 400)
     named = as_int(call.get("ownerTypeId")), as_int(call.get("ownerId"))
-    if None not in named and named != (crm.kind_of(row["ENTITY_TYPE"]), row["ENTITY_ID"]):
+    if None not in named and named not in _places(row):
         raise RestError("OWNER_NOT_FOUND", "Owner was not found", 400)
     _owner(call, crm.kind_of(row["ENTITY_TYPE"]), row["ENTITY_ID"], change=change)
     if change and not call.admin and row["AUTHOR_ID"] != call.user_id:
@@ -408,6 +434,8 @@ def comment_update(call: Call) -> int:
 @method("crm.timeline.comment.delete", scope="crm", params="id ownerTypeId ownerId", writes=True)
 def comment_delete(call: Call) -> None:
     row = _comment_found(call, change=True)
+    if len(_places(row)) > 1:
+        raise RestError("MULTIPLE_BINDINGS", "Элемент привязан к нескольким объектам", 400)
     call.portal["comments"].remove(row["ID"])
     _comment_event(call, "DELETE", row)
 
@@ -429,8 +457,10 @@ def comment_list(call: Call) -> Page:
     if kind is None or item is None or not crm.can_read(call.user, kind, item):
         raise RestError("", "Access denied.", 400)
     start = call.integer("start")
+    rest = {key: value for key, value in given.items() if key not in ("ENTITY_TYPE", "ENTITY_ID")}
     rows, total, following = select_rows(
-        call.portal["comments"], filter=given, order={key.upper(): one for key, one in call.mapping("order").items()},
+        call.portal["comments"], filter=rest, visible=lambda row: (kind, number) in _places(row),
+        order={key.upper(): one for key, one in call.mapping("order").items()},
         columns=_COMMENT_COLUMNS, zone=call.portal.zone(), start=start, unknown=lambda key: None,
     )  # fmt: skip
     names = [plain(name).upper() for name in as_list(call.get("select"))]
