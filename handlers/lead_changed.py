@@ -57,6 +57,8 @@ class Changed:
     history: tuple[tuple[str, datetime], ...] = ()
     known: ItemRow | None = None
     last: MoveRow | None = None
+    way_back: str = ""
+    read_before: bool = False
     tasks: tuple[TaskRow, ...] = ()
     confirmed: tuple[ConfirmationRow, ...] = ()
     back_lately: int = 0
@@ -87,9 +89,11 @@ def read_changed(portal: Portal, ref: ItemRef, call: EventCall) -> Changed | Not
     on = card_desk.process_on(portal, ref.entity_type_id)
     if on is None:
         return Nothing("процесс на портале не применён / no process is applied here")
-    raw = read_card(portal, on, ref, call.event)
+    raw, read_before = read_card(portal, on, ref, call.event)
     team = desk.read_team(portal, desk.pool_of(portal.playbook))
-    facts = Changed(ref, on, stage_desk.office(portal, team), call.received_at, call.looks, raw)
+    facts = Changed(
+        ref, on, stage_desk.office(portal, team), call.received_at, call.looks, raw, read_before=read_before
+    )
     if raw is None:
         return facts
     item = card_desk.item_of(ref, raw)
@@ -138,16 +142,16 @@ def _evidence_awaited(on: ProcessOnPortal, tasks: Sequence[TaskRow]) -> tuple[Ev
     return stage_gate.evidence_asked([stage for stage in on.process.stages if stage.key in open_])
 
 
-def read_card(portal: Portal, on: ProcessOnPortal, ref: ItemRef, code: str) -> Mapping[str, Any] | None:
-    """Returns the card: one that came with another delivery's request after the last event, or one read now, together
-    with those of other waiting items. None: the item is gone.
+def read_card(portal: Portal, on: ProcessOnPortal, ref: ItemRef, code: str) -> tuple[Mapping[str, Any] | None, bool]:
+    """Returns (card, read before): one that came with another delivery's request after the last event, or one read now,
+    together with those of other waiting items. None: the item is gone.
     """
     prefix = f"{on.kind}:"
     with portal.memory() as memory:
         kept = process_memory.kept_card(memory, str(ref))
         others = process_memory.waiting_ids(memory, code, prefix, TOGETHER + 1)
     if isinstance(kept, Mapping):
-        return kept
+        return kept, True
     others = [id for id in others if id != ref.id][:TOGETHER]
     if others:
         read_at = portal.now
@@ -158,12 +162,12 @@ def read_card(portal: Portal, on: ProcessOnPortal, ref: ItemRef, code: str) -> M
             process_memory.keep_cards(memory, cards, read_at)
         if ref.id in found:
             own: Mapping[str, Any] = found[ref.id]
-            return own
+            return own, False
     try:
         raw: Mapping[str, Any] | None = portal.read({"card": card_desk.card_read(ref)})["card"]
     except NotFound:
-        return None
-    return raw
+        return None, False
+    return raw, False
 
 
 def recall(memory: Memory, facts: Changed) -> Changed:
@@ -175,11 +179,13 @@ def recall(memory: Memory, facts: Changed) -> Changed:
     since = memory.now - HOUR
     if facts.raw is not None:
         since = card_desk.began_at(facts.on, card_desk.item_of(facts.ref, facts.raw), known)
-    mover = facts.mover_id
+    mover, last = facts.mover_id, process_memory.last_move(memory, entity)
+    state = process_memory.command_state(memory, last.delivery_id, "back")[0] if last is not None else ""
     return replace(
         facts,
         known=known,
-        last=process_memory.last_move(memory, entity),
+        last=last,
+        way_back=state,
         tasks=tuple(process_memory.tasks_of(memory, entity)),
         confirmed=tuple(process_memory.confirmations(memory, entity, since=since)),
         back_lately=process_memory.moved_back_since(memory, entity, memory.now - HOUR),
@@ -255,14 +261,17 @@ def _own_move_arrived(facts: Changed, key: str) -> bool:
 
 
 def _judged_already(facts: Changed, key: str) -> bool:
+    """Whether this very move was judged before: its way back is still on its way, was refused, or a person is asked.
+
+    The portal's times are whole seconds. A card that we read after the way back and that stands there again was moved
+    again, even within the same second; a way back that a person overtook is to be judged anew.
+    """
     last = facts.last
-    return (
-        facts.looks == 0
-        and last is not None
-        and last.action in ("return", "ask")
-        and last.to_stage == key
-        and last.moved_at == facts.moved_at
-    )
+    if last is None or last.to_stage != key or last.moved_at != facts.moved_at:
+        return False
+    if last.action == "return":
+        return facts.way_back in ("written", "sent", "failed") or (facts.way_back == "done" and facts.read_before)
+    return last.action == "ask"
 
 
 def _same_stage(facts: Changed, item: Item, card: Card, seen: Seen) -> StageWork | Nothing:

@@ -43,7 +43,7 @@ def read(portal: Portal, call: TimerCall) -> OwnMove | Nothing:
     if delivery_id is None or user_id is None:
         return Nothing("не указано, о каком переводе речь / no move is named")
     with portal.memory() as memory:
-        state, reason = process_memory.refusal_of(memory, delivery_id, label)
+        state, reason = process_memory.command_state(memory, delivery_id, label)
     if state in ("done", "skipped", ""):
         return Nothing("перевод сделан или не понадобился / the move was made or not needed")
     ref = ItemRef.parse(call.entity)
@@ -65,7 +65,7 @@ def read(portal: Portal, call: TimerCall) -> OwnMove | Nothing:
 
 def recall(memory: Memory, facts: OwnMove) -> OwnMove:
     """Looks again; a move that is still on its way is looked at later."""
-    state, reason = process_memory.refusal_of(memory, facts.delivery_id, facts.label)
+    state, reason = process_memory.command_state(memory, facts.delivery_id, facts.label)
     if state in ("written", "sent"):
         payload = {
             "delivery": facts.delivery_id,

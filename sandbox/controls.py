@@ -17,7 +17,7 @@ import requests
 from sandbox import automation, company, crm, delivery, faults, frames, tasks, telephony, tokens
 from sandbox.filters import to_time
 from sandbox.method import Actor, RestError, Row, as_int
-from sandbox.methods import calendar, people
+from sandbox.methods import calendar, crm_timeline, people
 from sandbox.portal import Portal
 from sandbox.rest import dump
 from sandbox.server import Request, Response
@@ -772,6 +772,35 @@ def email(world: World, portal: Portal, path: list[str], body: Row) -> Row:
         return _made(owner, row)
 
 
+@control("POST", "letters")
+def letter(world: World, portal: Portal, path: list[str], body: Row) -> Row:
+    """A person sends a letter to the client from the card of an item: an outgoing e-mail with the named files."""
+    only(body, "entity_type_id", "entity_id", "subject", "text", "files", "user_id")
+    with portal.lock:
+        kind, item = _item(portal, [str(body.get("entity_type_id")), str(body.get("entity_id"))])
+        user = person(portal, body.get("user_id", 1))
+        if not crm.can_change(user, kind, item):
+            raise ControlError("access denied")
+        addresses = [one["VALUE"] for one in item["FM"] if one["TYPE_ID"] == "EMAIL"]
+        if not addresses:
+            raise ControlError("the card has no e-mail address")
+        subject = str(body.get("subject") or "Письмо")
+        communication = {
+            "TYPE": "EMAIL", "VALUE": addresses[0], "ENTITY_ID": str(item["ID"]), "ENTITY_TYPE_ID": str(kind),
+            "ENTITY_SETTINGS": [],
+        }  # fmt: skip
+        row = crm.add_activity(
+            portal,
+            {"OWNER_TYPE_ID": kind, "OWNER_ID": item["ID"], "TYPE_ID": 4, "PROVIDER_ID": "CRM_EMAIL",
+                "PROVIDER_TYPE_ID": "EMAIL", "SUBJECT": subject, "DESCRIPTION": str(body.get("text") or ""),
+                "DIRECTION": 2, "COMPLETED": "Y", "STATUS": 2, "RESPONSIBLE_ID": user["ID"],
+                "COMMUNICATIONS": [communication],
+                "FILES": [crm_timeline.attached(portal, str(name)) for name in body.get("files") or []]},
+            Actor(user["ID"]),
+        )  # fmt: skip
+        return {"activity_id": row["ID"], "to": addresses[0]}
+
+
 @control("POST", "import")
 def import_leads(world: World, portal: Portal, path: list[str], body: Row) -> Row:
     only(body, "count", "user_id", "silent")
@@ -937,6 +966,7 @@ _SWITCHES = [
     "rest_v3",
     "license",
     "rename_to",
+    "task_card",
     "deleted",
     "statuses",
     "timezone",
@@ -952,6 +982,8 @@ def change_settings(world: World, portal: Portal, path: list[str], body: Row) ->
     only(body, *_SWITCHES, "calendar")
     if body.get("mode", 1) not in (1, 2):
         raise ControlError("mode is 1 or 2")
+    if body.get("task_card", "new") not in ("new", "old"):
+        raise ControlError("task_card is new or old")
     if body.get("statuses", "sdk") not in ("sdk", "docs"):
         raise ControlError("statuses is sdk or docs")
     with portal.lock:

@@ -164,7 +164,8 @@ def move_item(
     check = f"{label}_unchanged"
     standing: dict[str, Any] = {"stageId": expected}
     if unchanged_since is not None:
-        standing["<=updatedTime"] = unchanged_since.isoformat()
+        # the portal tells whole seconds: whatever happened within that second cannot be told apart
+        standing["<updatedTime"] = (unchanged_since.replace(microsecond=0) + timedelta(seconds=1)).isoformat()
     listed = {
         "entityTypeId": item.entity_type_id,
         "filter": {"id": item.id, "0": {"logic": "OR", "0": standing, "1": {"stageId": stage_id}}},

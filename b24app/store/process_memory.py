@@ -61,6 +61,7 @@ class MoveRow:
     action: Action
     missing: Sequence[str]
     judged_at: datetime
+    delivery_id: int
     moved_at: datetime | None
     told_at: datetime | None
 
@@ -345,8 +346,15 @@ def last_move(memory: Memory, entity: str) -> MoveRow | None:
 
 
 def moved_back_since(memory: Memory, entity: str, since: datetime) -> int:
-    """Returns how often the item was moved back since then."""
-    return _count(memory, schema.moves.c.entity == entity, schema.moves.c.judged_at >= since)
+    """Returns how often the item was moved back since then; a way back that a person overtook is none."""
+    rows = _moves(
+        memory,
+        schema.moves.c.entity == entity,
+        schema.moves.c.action == "return",
+        schema.moves.c.judged_at >= since,
+        limit=100,
+    )
+    return sum(command_state(memory, row.delivery_id, "back")[0] != "skipped" for row in rows)
 
 
 def moved_back_of(memory: Memory, mover_id: int, since: datetime) -> int:
@@ -386,6 +394,7 @@ def keep_move(
             action=action,
             missing=list(missing),
             judged_at=memory.now,
+            delivery_id=memory.delivery_id,
             moved_at=moved_at,
             told_at=memory.now if told else None,
         )
@@ -431,7 +440,7 @@ def _moves(memory: Memory, *where: sa.ColumnElement[bool], limit: int) -> list[M
 # what other deliveries did
 
 
-def refusal_of(memory: Memory, delivery_id: int, label: str) -> tuple[str, str]:
+def command_state(memory: Memory, delivery_id: int, label: str) -> tuple[str, str]:
     """Returns (state, reason) of one command of a delivery of ours; ("", "") where there is none."""
     table = schema.commands
     rows = memory.connection.execute(

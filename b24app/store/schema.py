@@ -250,6 +250,7 @@ moves = sa.Table(
     sa.Column("action", sa.String(16), nullable=False, doc="pass | return | task | warn | ask; own: a move of ours"),
     sa.Column("missing", sa.JSON, nullable=False, doc="what was missing, as people read it"),
     sa.Column("judged_at", Moment, nullable=False),
+    sa.Column("delivery_id", sa.BigInteger, nullable=False, doc="that judged it: its journal tells what came of it"),
     sa.Column("moved_at", Moment, doc="movedTime of the portal: the same move is judged once"),
     sa.Column("told_at", Moment, doc="when it stood in the head's summary"),
     sa.Index("ix_moves_member_id_entity", "member_id", "entity"),
