@@ -80,6 +80,7 @@
           reload();
         } else {
           button.disabled = false;
+          guide.setAttribute("data-stage", answer.stage);
           fail(answer.said);
         }
       });
@@ -89,21 +90,15 @@
     });
   }
 
-  // without leave to write to the clipboard (a frame gets it from the portal) the old way still works
+  // a frame may not write to the clipboard unless the portal lets it, but it may copy what is selected in it
   function copy(text) {
-    function asBefore() {
-      var area = document.createElement("textarea");
-      area.value = text;
-      document.body.appendChild(area);
-      area.select();
-      document.execCommand("copy");
-      area.remove();
-    }
-    if (navigator.clipboard && navigator.clipboard.writeText) {
-      return navigator.clipboard.writeText(text).catch(asBefore);
-    }
-    asBefore();
-    return Promise.resolve();
+    var area = document.createElement("textarea");
+    area.value = text;
+    document.body.appendChild(area);
+    area.select();
+    var copied = document.execCommand("copy");
+    area.remove();
+    return copied ? Promise.resolve() : navigator.clipboard.writeText(text);
   }
 
   document.addEventListener("click", function (event) {
@@ -119,6 +114,8 @@
       copy(document.getElementById(button.getAttribute("data-copy")).textContent).then(function () {
         say(guide.getAttribute("data-copied"));
         button.focus();
+      }, function (error) {
+        fail(error.message);
       });
     } else if (button.hasAttribute("data-print")) {
       var memo = button.closest(".memo");

@@ -6,6 +6,7 @@
     return;
   }
   var said = document.getElementById("plan-said");
+  var state = document.getElementById("plan-state");
   var show = document.getElementById("plan-show");
   var apply = document.getElementById("plan-apply");
   var undo = document.getElementById("plan-undo");
@@ -54,6 +55,7 @@
 
   // the portal is asked thing by thing: each line is shown when it comes
   function follow(response) {
+    var action = response.url.split("/").pop();
     var reader = response.body.getReader();
     var decoder = new TextDecoder();
     var rest = "";
@@ -69,6 +71,9 @@
       });
       if (part.done) {
         said.textContent = said.getAttribute(bad ? "data-unfinished" : "data-finished");
+        if (!bad) {
+          state.textContent = state.getAttribute("data-" + action);
+        }
         return null;
       }
       return reader.read().then(next);

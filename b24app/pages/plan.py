@@ -43,9 +43,16 @@ def planned(look: Look, steps: Iterable[Step]) -> dict[str, Any]:
 
 
 def told(look: Look, lines: Iterable[Line]) -> Iterator[str]:
-    """Yields one JSON line for each thing as it is done."""
+    """Yields one JSON line for each thing as it is done; what stood there before is only counted, at the end."""
+    untouched = 0
     for line in lines:
-        yield json.dumps(_line(look, line.state, line.text, line.advice), ensure_ascii=False) + "\n"
+        if line.state == "present" and line.advice is None:
+            untouched += 1
+        else:
+            yield json.dumps(_line(look, line.state, line.text, line.advice), ensure_ascii=False) + "\n"
+    if untouched:
+        rest = {"ru": f"Стадий, полей, событий и страниц без изменений: {untouched}", "en": f"Unchanged: {untouched}"}
+        yield json.dumps(_line(look, "present", rest, None), ensure_ascii=False) + "\n"
 
 
 def _line(look: Look, state: str, what: Text, note: Text | None) -> dict[str, str]:

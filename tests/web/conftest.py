@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
 from flask.testing import FlaskClient
-from playwright.sync_api import Browser, FrameLocator, Page, sync_playwright
+from playwright.sync_api import Browser, FrameLocator, Page, expect, sync_playwright
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from b24app import config
@@ -154,6 +154,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 # the application in the frames of a sandbox portal, looked at with Chromium
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
+expect.set_options(timeout=15_000)  # a busy machine is no failure
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 

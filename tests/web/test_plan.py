@@ -46,6 +46,7 @@ def test_the_administrator_plans_applies_and_takes_back_by_keyboard(
     pressed(page, "Внедрить")
     expect(said).to_have_text("Готово.", timeout=30_000)
     expect(line).to_contain_text("сделано")
+    expect(section).to_contain_text("внедрён на портале")
     accessible(page, served)
     shot(page, "applied")
     stages = [stage["name"] for stage in sandbox.state("stages")["1"]]
