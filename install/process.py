@@ -303,8 +303,8 @@ class _Difference:
             return Step(
                 name,
                 _both(
-                    f"Стадия «{row.name}» будет называться «{stage.name.ru}»",
-                    f"The stage “{row.name}” will be called “{stage.name.en}”",
+                    f"Название стадии {WORDS[self.kind]['ru']}: «{row.name}» → «{stage.name.ru}»",
+                    f"Name of a stage of {WORDS[self.kind]['en']}: “{row.name}” → “{stage.name.en}”",
                 ),
                 "update",
                 Call("crm.status.update", {"id": int(row.id), "fields": {"NAME": wanted}}),
@@ -349,7 +349,8 @@ class _Difference:
         return Step(
             name,
             _both(
-                f"Стадия «{row.name}» сдвинется, чтобы освободить место", f"The stage “{row.name}” moves to make room"
+                f"Место стадии «{row.name}»: правее, чтобы вставить новые",
+                f"Place of the stage “{row.name}”: to the right",
             ),
             "update",
             Call("crm.status.update", {"id": int(row.id), "fields": {"SORT": sort}}),

@@ -79,7 +79,7 @@ def _restored(name: str, row: AppliedRow, stages: Mapping[str, Any], what: str) 
         return UndoStep(words, (name,))
     was = before["was"][what]
     if what == "NAME":
-        words = _both(f"Стадия «{now}» снова называется «{was}»", f"The stage “{now}” is called “{was}” again")
+        words = _both(f"Название стадии: «{now}» → «{was}»", f"Name of the stage: “{now}” → “{was}”")
     return UndoStep(words, (name,), Call("crm.status.update", {"id": int(stage.id), "fields": {what: was}}))
 
 

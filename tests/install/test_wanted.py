@@ -7,17 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from b24app.entities import DEAL, LEAD
+from b24app.pages import PLACEMENTS
 from install.wanted import LIFECYCLE_EVENTS, SCOPES, Present, differences, missing_scopes, present_of, robot_fields
 from tests.web.conftest import CATALOGUE
 
 URL = "https://app.example.com"
-PLACES = frozenset({"CRM_LEAD_DETAIL_TAB", "CRM_DEAL_DETAIL_TAB"})
+PLACES = frozenset(placement.placement for placement in PLACEMENTS)
+BOUND = frozenset((one.placement, f"{URL}/placement/{one.page}") for one in PLACEMENTS)
 EMPTY = Present(frozenset(), frozenset(), frozenset(), PLACES, frozenset({"crm"}))
 EVENTS = ("ONCRMLEADADD", "ONVOXIMPLANTCALLEND", *LIFECYCLE_EVENTS)
 WHOLE = Present(
     frozenset({"assign_manager"}),
     frozenset((event, f"{URL}/event") for event in EVENTS),
-    frozenset((place, f"{URL}/placement/lead") for place in PLACES),
+    BOUND,
     PLACES,
     frozenset({"crm"}),
 )
@@ -28,7 +30,7 @@ def calls(present: Present) -> list[str]:
 
 
 def test_an_empty_portal_gets_everything() -> None:
-    assert calls(EMPTY) == ["bizproc.robot.add", *["event.bind"] * len(EVENTS), *["placement.bind"] * 2]
+    assert calls(EMPTY) == ["bizproc.robot.add", *["event.bind"] * len(EVENTS), *["placement.bind"] * len(PLACEMENTS)]
 
 
 def test_a_portal_in_line_has_its_robots_updated_and_nothing_else_touched() -> None:

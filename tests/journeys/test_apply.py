@@ -319,7 +319,7 @@ def test_the_commands_print_plain_words_and_say_what_a_person_has_to_do(ground: 
     planned = ground.command("plan", "--portal", host)
     assert planned.returncode == 0, planned.stderr
     assert "+ Стадия лидов «Каталог и КП отправлены»" in planned.stdout
-    assert "~ Стадия «В работе» будет называться «Клиент наш»" in planned.stdout
+    assert "~ Название стадии лидов: «В работе» → «Клиент наш»" in planned.stdout
     ground.rest("crm.lead.userfield.add", fields={"FIELD_NAME": "B24_THEME", "USER_TYPE_ID": "money", "LABEL": "Тема"})
     conflicting = ground.command("plan")
     assert conflicting.returncode == 1
