@@ -214,6 +214,7 @@ class Settings:
     auth_connector: bool = True
     event_delay: float = 0.02
     ring_seconds: float = 0.0
+    task_card: str = "new"
 
 
 TABLES = [

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox import cases as cases  # declares its controls
-from sandbox import controls, oauth, pull, rest
+from sandbox import controls, disk, oauth, pull, rest
 from sandbox.company import found_company
 from sandbox.method import load_methods
 from sandbox.portal import Clock, Portal, Scheduler
@@ -79,7 +79,7 @@ class World:
             return Response(302, headers={"Location": target}, content_type="text/html")
         if request.method == "OPTIONS" and request.path.startswith("/rest/"):
             return Response(200, headers=CROSS_ORIGIN | {"Access-Control-Max-Age": "600"}, content_type="text/plain")
-        response = rest.handle(portal, request)
+        response = disk.handle(portal, request) or rest.handle(portal, request)
         if response is not None:
             response.headers.update(CROSS_ORIGIN)
             return response

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from sandbox import tasks
 from sandbox.filters import Column, Test, empty_first, page_of, select_rows, to_time
@@ -163,7 +164,11 @@ def as_task(call: Call, row: Row, selected: list[str] | None = None, *, listed: 
     if wanted is None or "CHECKLIST" in wanted:
         items = {str(one["ID"]): _check_camel(call, row, one) for one in portal["checklist"].where(TASK_ID=row["ID"])}
         made["checklist"] = items or []
-    made["favorite"] = "N"
+    marks = {one["KIND"] for one in portal["task_marks"].where(TASK_ID=row["ID"], USER_ID=call.user_id)}
+    made["favorite"] = "Y" if "favorite" in marks else "N"
+    for name, kind in (("isPinned", "pin"), ("isMuted", "mute")):
+        if name in made and kind in marks:
+            made[name] = "Y"
     made["group"] = []
     if wanted is None or "CREATED_BY" in wanted:
         made["creator"] = _person(call, row["CREATED_BY"])
@@ -206,7 +211,8 @@ def _upper(name: str) -> str:
     return re.sub(r"([A-Z])", r"_\1", name).upper()
 
 
-def _found(call: Call, name: str = "taskId") -> Row:
+def task_or_refuse(call: Call, name: str = "taskId") -> Row:
+    """The task of that parameter, which the caller may read."""
     value = call.get(name)
     if value in (None, ""):
         raise RestError("100", "CTaskItem All parameters in the constructor must have real class type", 400)
@@ -243,7 +249,7 @@ def task_add(call: Call) -> Row:
 
 @method("tasks.task.update", scope="task", params="taskId fields", writes=True)
 def task_update(call: Call) -> Row:
-    row = _found(call)
+    row = task_or_refuse(call)
     values = read_values(call, _fields(call), new=False)
     allowed = tasks.actions(row, call.user)
     if not allowed["edit"] and not (set(values) <= {"DEADLINE"} and allowed["changeDeadline"]):
@@ -257,7 +263,7 @@ def task_update(call: Call) -> Row:
 
 @method("tasks.task.get", scope="task", params="taskId select params")
 def task_get(call: Call) -> Row:
-    row = _found(call)
+    row = task_or_refuse(call)
     selected = call.get("select")
     if selected not in (None, "") and not isinstance(selected, (list, dict)):
         raise RestError(
@@ -270,7 +276,7 @@ def task_get(call: Call) -> Row:
 
 @method("tasks.task.delete", scope="task", params="taskId", writes=True)
 def task_delete(call: Call) -> Row:
-    row = _found(call)
+    row = task_or_refuse(call)
     if not tasks.actions(row, call.user)["remove"]:
         raise _forbidden()
     tasks.delete(call.portal, row, call.actor)
@@ -280,7 +286,7 @@ def task_delete(call: Call) -> Row:
 def _move(name: str, status: int | None) -> None:
     @method(f"tasks.task.{name}", scope="task", params="taskId", writes=True)
     def act(call: Call) -> Row:
-        row = _found(call)
+        row = task_or_refuse(call)
         if not tasks.actions(row, call.user)[name]:
             raise _forbidden()
         if status is None:
@@ -300,7 +306,7 @@ for _name, _status in (
 
 @method("tasks.task.delegate", scope="task", params="taskId userId", writes=True)
 def task_delegate(call: Call) -> Row:
-    row = _found(call)
+    row = task_or_refuse(call)
     number = as_int(call.get("userId"))
     if number is None:
         raise missing("userId")
@@ -311,6 +317,75 @@ def task_delegate(call: Call) -> Row:
     except tasks.TaskError as error:
         raise _core(str(error)) from None
     return {"task": as_task(call, row)}
+
+
+# What tasks.task.getFields tells of each field: title, type, default (... for none), required.
+FIELD_TYPES: dict[str, tuple[str | None, str, Any, bool]] = {
+    "ID": ("ID", "integer", ..., False),
+    "PARENT_ID": ("ID базовой задачи", "integer", 0, False),
+    "TITLE": ("Название", "string", ..., True),
+    "DESCRIPTION": ("Описание", "string", ..., False),
+    "MARK": ("Оценка", "enum", None, False),
+    "PRIORITY": ("Приоритет", "enum", 1, False),
+    "STATUS": ("Статус", "enum", 2, False),
+    "MULTITASK": ("Множественная задача", "enum", "N", False),
+    "NOT_VIEWED": (None, "enum", "N", False),
+    "REPLICATE": ("Повторяемая задача", "enum", "N", False),
+    "GROUP_ID": ("Проект", "integer", 0, False),
+    "STAGE_ID": ("Стадия", "integer", 0, False),
+    "SPRINT_ID": ("Спринт", "integer", 0, False),
+    "BACKLOG_ID": ("Бэклог", "integer", 0, False),
+    "CREATED_BY": ("Постановщик", "integer", ..., True),
+    "CREATED_DATE": ("Создана", "datetime", ..., False),
+    "RESPONSIBLE_ID": ("Исполнитель", "integer", ..., True),
+    "ACCOMPLICES": ("Соисполнители", "array", ..., False),
+    "AUDITORS": ("Наблюдатели", "array", ..., False),
+    "CHANGED_BY": ("Кто изменил", "integer", ..., False),
+    "CHANGED_DATE": ("Изменена", "datetime", ..., False),
+    "STATUS_CHANGED_BY": ("Кто изменил статус", "integer", ..., False),
+    "STATUS_CHANGED_DATE": ("Статус изменён", "datetime", ..., False),
+    "CLOSED_BY": ("Кто завершил", "integer", None, False),
+    "CLOSED_DATE": ("Завершена", "datetime", None, False),
+    "ACTIVITY_DATE": ("Последняя активность", "datetime", None, False),
+    "DATE_START": ("Начата", "datetime", None, False),
+    "DEADLINE": ("Крайний срок", "datetime", None, False),
+    "START_DATE_PLAN": ("План начала", "datetime", None, False),
+    "END_DATE_PLAN": ("План завершения", "datetime", None, False),
+    "GUID": ("GUID", "string", None, False),
+    "XML_ID": ("Внешний код", "string", None, False),
+    "COMMENTS_COUNT": ("Комментариев", "integer", 0, False),
+    "SERVICE_COMMENTS_COUNT": (None, "integer", 0, False),
+    "NEW_COMMENTS_COUNT": (None, "integer", 0, False),
+    "ALLOW_CHANGE_DEADLINE": ("Менять срок может исполнитель", "enum", "N", False),
+    "ALLOW_TIME_TRACKING": ("Учёт времени", "enum", "N", False),
+    "TASK_CONTROL": ("Принять после завершения", "enum", "N", False),
+    "ADD_IN_REPORT": ("В отчёт", "enum", "N", False),
+    "FORKED_BY_TEMPLATE_ID": (None, "enum", "N", False),
+    "TIME_ESTIMATE": ("Оценка времени", "integer", ..., False),
+    "TIME_SPENT_IN_LOGS": (None, "integer", ..., False),
+    "MATCH_WORK_TIME": ("Учитывать рабочее время", "integer", ..., False),
+    "FORUM_TOPIC_ID": (None, "integer", ..., False),
+    "FORUM_ID": (None, "integer", ..., False),
+    "SITE_ID": (None, "string", ..., False),
+    "SUBORDINATE": (None, "enum", None, False),
+    "FAVORITE": ("В избранном", "enum", None, False),
+    "EXCHANGE_MODIFIED": (None, "datetime", None, False),
+    "EXCHANGE_ID": (None, "integer", None, False),
+    "OUTLOOK_VERSION": (None, "integer", None, False),
+    "VIEWED_DATE": (None, "datetime", ..., False),
+    "SORTING": (None, "double", ..., False),
+    "DURATION_PLAN": (None, "integer", ..., False),
+    "DURATION_FACT": (None, "integer", ..., False),
+    "CHECKLIST": ("Чек-лист", "array", ..., False),
+    "DURATION_TYPE": (None, "enum", "days", False),
+    "IS_MUTED": ("Без звука", "enum", "N", False),
+    "IS_PINNED": ("Закреплена", "enum", "N", False),
+    "IS_PINNED_IN_GROUP": (None, "enum", "N", False),
+    "FLOW_ID": ("Поток", "integer", 0, False),
+    "UF_CRM_TASK": ("Элементы CRM", "crm", ..., False),
+    "UF_TASK_WEBDAV_FILES": ("Файлы", "disk_file", ..., False),
+    "UF_MAIL_MESSAGE": ("Письмо", "mail_message", ..., False),
+}  # fmt: skip
 
 
 _COLUMNS = {name: Column(name, "int") for name in ("ID", "PRIORITY", "GROUP_ID", "PARENT_ID", "RESPONSIBLE_ID",
@@ -373,7 +448,7 @@ def task_list(call: Call) -> Page:
 
 @method("tasks.task.history.list", scope="task", params="taskId filter order")
 def task_history(call: Call) -> Row:
-    row = _found(call)
+    row = task_or_refuse(call)
     made = []
     for entry in call.portal["task_history"].where(TASK_ID=row["ID"]):
         user = _person(call, entry["USER_ID"])

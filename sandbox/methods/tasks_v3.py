@@ -84,7 +84,8 @@ def _user_id(value: Any) -> int:
     return number
 
 
-def _rights(call: Call, row: Row) -> Row:
+def rights(call: Call, row: Row) -> Row:
+    """What the caller may do with the task, under the names of REST 3.0."""
     may = tasks.actions(row, call.user)
     edit, doer = may["edit"], may["checklist.add"]
     return {
@@ -134,7 +135,7 @@ def _item(call: Call, row: Row) -> Row:
         "addInReport": None,
         "isMultitask": False, "siteId": "s1", "deadlineCount": None, "declineReason": None, "forumTopicId": None,
         "link": link,
-        "rights": _rights(call, row),
+        "rights": rights(call, row),
         "archiveLink": f"/bitrix/tools/disk/uf.php?entityId={row['ID']}&entity=TASKS_TASK",
         "crmItemIds": row["UF_CRM_TASK"], "requireResult": bool(row["SE_PARAMETER"]), "matchesSubTasksTime": False,
         "autocompleteSubTasks": False, "allowsChangeDatePlan": False, "maxDeadlineChangeDate": None,
@@ -210,7 +211,8 @@ def _select(call: Call) -> list[str] | None:
     return value
 
 
-def _found(call: Call, *, gone: str) -> Row:
+def found_v3(call: Call, *, gone: str) -> Row:
+    """The task of `id` that the caller may read; `gone` is how a missing one is answered: not found, or denied."""
     value = call.params.get("id")
     if value is None:
         raise required("id")
@@ -249,7 +251,7 @@ def add(call: Call) -> Row:
 
 @method("tasks.task.update", scope="tasks", version=3, writes=True)
 def update(call: Call) -> Row:
-    row = _found(call, gone="denied")
+    row = found_v3(call, gone="denied")
     given = _fields(call)
     if "creatorId" in given:
         raise invalid(
@@ -273,14 +275,14 @@ def update(call: Call) -> Row:
 
 @method("tasks.task.get", scope="tasks", version=3)
 def get(call: Call) -> Row:
-    row = _found(call, gone="not found")
+    row = found_v3(call, gone="not found")
     select = _select(call)
     return {"item": _item(call, row) if select is None else _selected(call, row, select)}
 
 
 @method("tasks.task.delete", scope="tasks", version=3, writes=True)
 def delete(call: Call) -> Row:
-    row = _found(call, gone="denied")
+    row = found_v3(call, gone="denied")
     if not tasks.actions(row, call.user)["remove"]:
         raise V3Error("ACCESSDENIEDEXCEPTION", "Доступ запрещён", 403)
     tasks.delete(call.portal, row, call.actor)

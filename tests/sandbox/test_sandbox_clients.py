@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -71,3 +74,27 @@ def test_simple_requests_per_second(portal: Sandbox) -> None:
         good = sum(pool.map(some, range(4)))
     print(f"\n{count / (time.monotonic() - started):.0f} requests/s by 4 connections")
     assert good == count
+
+
+def test_clients_that_insist_on_https_run_unmodified_over_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Sandbox.start("--no-limits", "--tls", "--leads", "130") as portal:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", portal.ready["ca"])
+        domain = portal.url.split("://")[1]
+        webhook = portal.ready["webhook"].split("/rest/")[1].strip("/")
+        client = Client(BitrixWebhook(domain=domain, webhook_token=webhook))
+        made = client.crm.lead.add({"TITLE": "По https"}).result
+        assert client.crm.lead.get(bitrix_id=made).result["TITLE"] == "По https"
+        assert len(list(client.crm.lead.list().as_list().result)) == 131
+        # aiohttp reads its authorities once, when it is imported: a process of its own has them from the beginning.
+        script = (
+            "import sys; from fast_bitrix24 import Bitrix; bitrix = Bitrix(sys.argv[1], verbose=False);"
+            "print(len(bitrix.get_all('crm.lead.list', {'select': ['ID']})))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script, portal.ready["webhook"]], capture_output=True, text=True, timeout=60,
+            env={**os.environ, "SSL_CERT_FILE": portal.ready["ca"]}, check=False,
+        )  # fmt: skip
+        assert done.stdout.strip() == "131", done.stderr
+        monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+        with pytest.raises(requests.exceptions.SSLError):
+            requests.get(portal.url, timeout=10)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import office_calls
 import pytest
 import requests
 
@@ -130,6 +131,7 @@ class Journey:
             "api/tasks.task.add",
             fields={"title": "T", "creatorId": 1, "responsibleId": 4, "crmItemIds": [f"L_{self.lead}"]},
         )["item"]["id"]
+        office_calls.prepare(self)
 
     @staticmethod
     def userfield(name: str) -> dict[str, Any]:
@@ -283,6 +285,7 @@ def params_of(journey: Journey, name: str) -> dict[str, Any]:
         table[f"crm.{kind}.list"] = {"select": ["*", "EMAIL", "PHONE"], "filter": {"ID": number}}
     for verb in ("complete", "start", "pause", "defer", "renew", "approve", "disapprove"):
         table[f"tasks.task.{verb}"] = lambda verb=verb: {"taskId": _task_for(j, verb)}
+    table |= office_calls.params(j)
     found = table.get(name, {})
     return dict(found() if callable(found) else found)
 
@@ -440,6 +443,7 @@ ABSENT: dict[str, Any] = {
     "type": "user",
     "ownerId": 999999, "name": "x", "from": "2026-12-01", "to": "2026-12-02",
 }  # fmt: skip
+NO_REFUSAL |= office_calls.NO_REFUSAL
 NO_OBJECT = NO_REFUSAL | {
     "app.option.set", "user.option.set", "calendar.accessibility.get", "calendar.event.get", "crm.item.add",
     "crm.item.fields",
@@ -452,6 +456,9 @@ NO_OBJECT = NO_REFUSAL | {
 }  # fmt: skip
 
 
+NO_OBJECT |= office_calls.NO_OBJECT
+
+
 def _is_refusal(answer: requests.Response) -> bool:
     body = answer.json()
     if isinstance(body.get("error"), dict):
@@ -461,7 +468,7 @@ def _is_refusal(answer: requests.Response) -> bool:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in NO_REFUSAL])
 def test_nonsense_gets_a_proper_error(journey: Journey, name: str) -> None:
-    answer = journey.call_rest(name, NONSENSE)
+    answer = journey.call_rest(name, office_calls.NONSENSE.get(name, NONSENSE))
     assert _is_refusal(answer), answer.text
     assert answer.status_code < 500
 
@@ -471,7 +478,8 @@ def test_an_object_that_does_not_exist_gets_a_proper_error(journey: Journey, nam
     params = {
         key: value for key, value in ABSENT.items() if not (name.startswith("crm.category") and key == "entityTypeId")
     }
-    answer = journey.call_rest(name, {**params, **({"users": [999999]} if "accessibility" in name else {})})
+    params |= {"users": [999999]} if "accessibility" in name else {}
+    answer = journey.call_rest(name, office_calls.absent(journey, name) or params)
     assert _is_refusal(answer), answer.text
     assert answer.status_code < 500
 

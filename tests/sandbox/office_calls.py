@@ -1,0 +1,220 @@
+"""What the contract test calls of the families beside CRM: records made once, parameters, documented leniencies."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+FILE = base64.b64encode(b"content of a file").decode()
+# Parameters by method, from records that `prepare` made; a callable makes its own record at the time of the call.
+Params = dict[str, Any]
+_MAKERS: list[Callable[[Any], Params]] = []
+
+
+def family(function: Callable[[Any], Params]) -> Callable[[Any], Params]:
+    _MAKERS.append(function)
+    return function
+
+
+def prepare(j: Any) -> None:
+    """Make the records once; `j.office` keeps the parameters."""
+    j.portal.control("PATCH", "settings", {"task_card": "old"})
+    j.office = {}
+    for make in _MAKERS:
+        j.office |= make(j)
+
+
+def params(j: Any) -> Params:
+    return dict(j.office)
+
+
+def absent(j: Any, name: str) -> Params | None:
+    """Parameters with an object that does not exist, where the common ones do not say it."""
+    found = ABSENT.get(name)
+    return found(j) if callable(found) else found
+
+
+NO_REFUSAL: set[str] = set()
+NO_OBJECT: set[str] = set()
+NONSENSE: dict[str, Any] = {}
+ABSENT: dict[str, Any] = {}
+
+
+@family
+def tasks(j: Any) -> Params:
+    task = int(j.do("tasks.task.add", fields={"TITLE": "С записями", "RESPONSIBLE_ID": 1})["task"]["id"])
+    other = int(j.do("tasks.task.add", fields={"TITLE": "Вторая", "RESPONSIBLE_ID": 1})["task"]["id"])
+    j.do("tasks.task.start", taskId=task)
+    storage = j.do("disk.storage.getlist", filter={"ENTITY_TYPE": "user", "ENTITY_ID": 1})[0]["ID"]
+    file = j.do("disk.storage.uploadfile", id=storage, data={"NAME": "акт.txt"}, fileContent=["акт.txt", FILE])["ID"]
+    comment = j.do(
+        "task.commentitem.add", TASKID=task, FIELDS={"POST_MESSAGE": "Готово", "UF_FORUM_MESSAGE_DOC": [f"n{file}"]}
+    )
+    second = j.do("task.commentitem.add", TASKID=task, FIELDS={"POST_MESSAGE": "Ещё"})
+    elapsed = j.do("task.elapseditem.add", TASKID=task, ARFIELDS={"SECONDS": 113, "COMMENT_TEXT": "x"})
+    j.do("tasks.task.result.addFromComment", commentId=comment)
+    stage = j.do("task.stages.add", fields={"TITLE": "Ещё одна"})
+    chat = int(j.do("tasks.task.get", taskId=task, select=["CHAT_ID"])["task"]["chatId"])
+    message = j.do("im.message.add", DIALOG_ID=f"chat{chat}", MESSAGE="Сделано")
+    result = j.do("api/tasks.task.result.add", fields={"taskId": task, "text": "Итог"})["item"]["id"]
+    both = {"TASKID": task, "ITEMID": comment}
+    plain = {"taskId": task}
+
+    def link() -> Params:
+        j.call_rest("task.dependence.delete", {"taskIdFrom": task, "taskIdTo": other})
+        return {"taskIdFrom": task, "taskIdTo": other, "linkType": 0}
+
+    def linked() -> Params:
+        j.call_rest("task.dependence.add", {"taskIdFrom": task, "taskIdTo": other, "linkType": 0})
+        return {"taskIdFrom": task, "taskIdTo": other}
+
+    def new_comment() -> int:
+        return int(j.do("task.commentitem.add", TASKID=task, FIELDS={"POST_MESSAGE": "x"}))
+
+    return {
+        "task.commentitem.add": {"TASKID": task, "FIELDS": {"POST_MESSAGE": "x"}},
+        "task.commentitem.get": both,
+        "task.commentitem.getlist": {"TASKID": task, "ORDER": {"POST_DATE": "asc"}},
+        "task.commentitem.update": {**both, "FIELDS": {"POST_MESSAGE": "y"}},
+        "task.commentitem.delete": lambda: {"TASKID": task, "ITEMID": new_comment()},
+        "task.commentitem.isactionallowed": {**both, "ACTIONID": 2},
+        "task.checklistitem.isactionallowed": {"TASKID": j.task, "ITEMID": j.item, "ACTIONID": 2},
+        "task.elapseditem.add": {"TASKID": task, "ARFIELDS": {"SECONDS": 113, "COMMENT_TEXT": "x"}},
+        "task.elapseditem.get": {"TASKID": task, "ITEMID": elapsed},
+        "task.elapseditem.getlist": {"TASKID": task},
+        "task.elapseditem.update": {"TASKID": task, "ITEMID": elapsed, "ARFIELDS": {"SECONDS": 5}},
+        "task.elapseditem.delete": lambda: {
+            "TASKID": task,
+            "ITEMID": j.do("task.elapseditem.add", TASKID=task, ARFIELDS={"SECONDS": 1}),
+        },
+        "task.elapseditem.isActionAllowed": {"TASKID": task, "ITEMID": elapsed, "ACTIONID": 1},
+        "tasks.task.result.addFromComment": lambda: {"commentId": new_comment()},
+        "tasks.task.result.deleteFromComment": lambda: {
+            "commentId": j.do("tasks.task.result.addFromComment", commentId=new_comment())["commentId"]
+        },
+        "tasks.task.result.list": plain,
+        "tasks.task.favorite.add": plain,
+        "tasks.task.favorite.remove": plain,
+        "tasks.task.startwatch": plain,
+        "tasks.task.stopwatch": plain,
+        **{f"tasks.task.{verb}": {"id": task} for verb in ("pin", "unpin", "mute", "unmute")},
+        "tasks.task.counters.get": {"userId": 1, "groupId": 0, "type": "view_all"},
+        "tasks.task.getaccess": {"taskId": task, "users": [1, 4]},
+        "tasks.task.files.attach": {"taskId": task, "fileId": file},
+        "task.dependence.add": link,
+        "task.dependence.delete": linked,
+        "task.stages.get": {"entityId": 0},
+        "task.stages.add": {"fields": {"TITLE": "x", "COLOR": "#FFAAEE", "AFTER_ID": stage}},
+        "task.stages.update": {"id": stage, "fields": {"TITLE": "y"}},
+        "task.stages.delete": lambda: {"id": j.do("task.stages.add", fields={"TITLE": "z", "AFTER_ID": stage})},
+        "task.stages.canmovetask": {"entityId": 1, "entityType": "U"},
+        "task.stages.movetask": {"id": task, "stageId": stage},
+        "api/tasks.task.access.get": {"id": task},
+        "api/tasks.task.field.get": {"name": "id"},
+        "api/tasks.task.access.field.get": {"name": "id"},
+        "api/tasks.task.chat.message.field.get": {"name": "taskId"},
+        "api/tasks.task.file.field.get": {"name": "taskId"},
+        "api/tasks.task.chat.message.send": {"fields": {"taskId": task, "text": "x"}},
+        "api/tasks.task.file.attach": {"taskId": task, "fileIds": [file]},
+        "api/tasks.task.result.add": {"fields": {"taskId": task, "text": "x"}},
+        "api/tasks.task.result.addfromchatmessage": {"fields": {"messageId": message}},
+        "api/tasks.task.result.update": {"id": result, "fields": {"text": "y"}},
+        "api/tasks.task.result.delete": lambda: {
+            "id": j.do("api/tasks.task.result.add", fields={"taskId": task, "text": "x"})["item"]["id"]
+        },
+        "api/tasks.task.result.list": {"filter": [["taskId", task]]},
+        "_second": second,
+    }
+
+
+NO_REFUSAL |= {
+    "task.checklistitem.getmanifest", "task.commentitem.getmanifest", "task.elapseditem.getmanifest",
+    "task.elapseditem.getlist", "task.planner.getlist", "tasks.task.counters.get", "tasks.task.getFields",
+    "api/tasks.task.field.list", "api/tasks.task.access.field.list", "api/tasks.task.chat.message.field.list",
+    "api/tasks.task.file.field.list",
+}  # fmt: skip
+NO_OBJECT |= {"task.stages.add", "task.stages.canmovetask"}
+for _name in ("tasks.task", "tasks.task.access", "tasks.task.chat.message", "tasks.task.file"):
+    ABSENT[f"api/{_name}.field.get"] = {"name": "nothing"}
+ABSENT |= {
+    "task.commentitem.isactionallowed": {"TASKID": 999999, "ITEMID": 1, "ACTIONID": 1},
+    "task.elapseditem.isActionAllowed": {"TASKID": 999999, "ITEMID": 1, "ACTIONID": 1},
+    "task.checklistitem.isactionallowed": {"TASKID": 999999, "ITEMID": 1, "ACTIONID": 1},
+    "task.dependence.add": {"taskIdFrom": 999999, "taskIdTo": 1, "linkType": 0},
+    "task.stages.get": {"entityId": 999999},
+    "tasks.task.files.attach": lambda j: {"taskId": j.task, "fileId": 999999},
+    "tasks.task.result.addFromComment": {"commentId": 999999},
+    "tasks.task.result.deleteFromComment": {"commentId": 999999},
+    "api/tasks.task.chat.message.send": {"fields": {"taskId": 999999, "text": "x"}},
+    "api/tasks.task.file.attach": {"taskId": 999999, "fileIds": [1]},
+    "api/tasks.task.result.add": {"fields": {"taskId": 999999, "text": "x"}},
+    "api/tasks.task.result.addfromchatmessage": {"fields": {"messageId": 999999}},
+    "api/tasks.task.result.list": {"filter": [["taskId", 999999]]},
+}
+
+
+@family
+def disk(j: Any) -> Params:
+    storage = j.do("disk.storage.getForApp")["ID"]
+    own = j.do("disk.storage.getlist", filter={"ENTITY_TYPE": "user", "ENTITY_ID": 1})[0]["ID"]
+    folder = j.do("disk.storage.addfolder", id=own, data={"NAME": "Папка"})["ID"]
+    target = j.do("disk.storage.addfolder", id=own, data={"NAME": "Куда"})["ID"]
+    count = [0]
+
+    def new_folder() -> int:
+        count[0] += 1
+        return int(j.do("disk.folder.addsubfolder", id=folder, data={"NAME": f"Внутри {count[0]}"})["ID"])
+
+    def new_file(name: str = "") -> int:
+        count[0] += 1
+        data = {"NAME": name or f"файл {count[0]}.txt"}
+        return int(j.do("disk.folder.uploadfile", id=folder, data=data, fileContent=["x", FILE])["ID"])
+
+    file = new_file("проба.txt")
+    j.do("disk.file.uploadversion", id=file, fileContent=["проба.txt", FILE])
+    j.do("disk.folder.addsubfolder", id=folder, data={"NAME": "проба папка"})
+    version = j.do("disk.file.getversions", id=file)[0]["ID"]
+    j.do("disk.storage.uploadfile", id=own, data={"NAME": "в корне.txt"}, fileContent=["x", FILE])
+    attached = j.do("tasks.task.files.attach", taskId=j.task, fileId=file)["attachmentId"]
+    made: Params = {
+        "disk.storage.get": {"id": own},
+        "disk.storage.getChildren": {"id": own, "filter": {"NAME": "%апка%"}},
+        "disk.storage.rename": {"id": storage, "newName": "Приложение"},
+        "disk.storage.addFolder": {"id": own, "data": {"NAME": "Ещё папка"}},
+        "disk.storage.uploadFile": {"id": own, "data": {"NAME": "x.txt"}, "fileContent": ["x", FILE]},
+        "disk.folder.get": {"id": folder},
+        "disk.folder.getChildren": {"id": folder},
+        "disk.folder.addSubFolder": {"id": folder, "data": {"NAME": "Новая"}},
+        "disk.folder.uploadFile": {
+            "id": folder, "data": {"NAME": "y.txt"}, "fileContent": ["y", FILE], "generateUniqueName": True,
+        },
+        "disk.folder.deleteTree": lambda: {"id": new_folder()},
+        "disk.folder.shareToUser": {"id": folder, "userId": 4, "taskName": "disk_access_read"},
+        "disk.file.get": {"id": file},
+        "disk.file.delete": lambda: {"id": new_file()},
+        "disk.file.uploadVersion": {"id": file, "fileContent": ["проба.txt", FILE]},
+        "disk.file.getVersions": {"id": file},
+        "disk.file.restoreFromVersion": {"id": file, "versionId": version},
+        "disk.file.search": {"QUERY": "проба", "TYPE": "all"},
+        "disk.version.get": {"id": version},
+        "disk.attachedObject.get": {"id": attached},
+    }  # fmt: skip
+    for kind, make in (("folder", new_folder), ("file", new_file)):
+        made[f"disk.{kind}.copyTo"] = lambda make=make: {"id": make(), "targetFolderId": target}
+        made[f"disk.{kind}.moveTo"] = lambda make=make: {"id": make(), "targetFolderId": target}
+        made[f"disk.{kind}.rename"] = lambda make=make: {"id": make(), "newName": f"имя {count[0]}"}
+        made[f"disk.{kind}.markDeleted"] = lambda make=make: {"id": make()}
+        made[f"disk.{kind}.restore"] = lambda make=make, kind=kind: {
+            "id": j.do(f"disk.{kind}.markDeleted", id=make())["ID"]
+        }
+        made[f"disk.{kind}.getExternalLink"] = {"id": folder if kind == "folder" else file}
+    return made
+
+
+NO_REFUSAL |= {
+    "disk.storage.getFields", "disk.storage.getTypes", "disk.storage.getList", "disk.storage.getForApp",
+    "disk.folder.getFields", "disk.file.getFields", "disk.rights.getTasks",
+}  # fmt: skip
+NONSENSE["disk.file.search"] = {"QUERY": "x"}
+ABSENT["disk.file.search"] = {"QUERY": "ничего", "FILTER": {"STORAGE_ID": 999999}}
