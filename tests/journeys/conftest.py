@@ -67,10 +67,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Prints what the journeys counted."""
-    for key in (ROWS, COSTS):
+    for title, key in (("killed at named points", ROWS), ("cost of a missed call", COSTS)):
         rows = config.stash.get(key, [])
         if rows:
-            terminalreporter.section("journeys")
+            terminalreporter.section(title)
             widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
             for row in rows:
                 cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))

@@ -94,6 +94,20 @@ def test_k2_the_robot_does_as_its_properties_say(office: Office, stage: Stage) -
     assert office.tasks_of(lead_id) == []
 
 
+def test_k2_the_robot_gives_nothing_to_who_has_enough_or_was_dismissed(office: Office, stage: Stage) -> None:
+    for _ in range(len(MANAGERS)):
+        office.portal.missed_call(new_phone())
+        office.settle()
+    office.portal.set_person(ANNA, active=False)
+    stage.place(limit_open="1")
+    lead_id = stage.lead()
+    run = stage.answered(lead_id)
+    office.settle()
+    assert office.responsible(lead_id) == HEAD
+    assert "предел 1" in log_of(run)
+    assert "Анна Кузнецова: уволен" in log_of(run)
+
+
 def test_k2_the_event_and_the_robot_of_one_new_lead_are_one_wish(office: Office, stage: Stage) -> None:
     stage.place()
     lead_id = office.lead_by_hand(new_phone(), stageId=STAGE)

@@ -327,6 +327,13 @@ def test_cb18_a_person_distributes_the_queue_by_a_button(waiting_office: Office)
     assert [task["responsible_id"] for task in office.tasks_of(lead_id)] == [BORIS]
 
 
+def test_k3_bx1_a_lead_whose_phone_is_none_still_gets_its_manager_and_task(office: Office) -> None:
+    for phone in ("спросить Марию", "12"):
+        lead_id = office.lead_by_hand(phone)
+        office.settle()
+        office.assert_treated(lead_id)
+
+
 # people are faster
 
 
@@ -373,11 +380,9 @@ def test_bx5_in_simple_mode_a_call_and_a_form_make_deals_that_are_treated_alike(
         form = {"name": "Мария", "email": "simple@example.ru", "comment": "Кухня"}
         form_deal = int(office.control("POST", "web-form", form)["deal_id"])
         office.settle()
-        call_deal = next(
-            int(one["entity"][1]) if one["entity"][0] == 2 else None
-            for one in office.portal.state("calls")
-            if one["phone"] == phone[1:]
-        ) or max(int(one["id"]) for one in office.portal.state("deals") if int(one["id"]) != form_deal)
+        contact_id = next(one["entity"][1] for one in office.portal.state("calls") if one["phone"] == phone[1:])
+        deals = {int(one["contactId"] or 0): int(one["id"]) for one in office.portal.state("deals")}
+        call_deal = deals[contact_id]
         for deal_id, words in ((call_deal, "Вам необходимо связаться"), (form_deal, "Ответьте клиенту")):
             deal = next(one for one in office.portal.state("deals") if int(one["id"]) == deal_id)
             (task,) = office.tasks_of(deal_id, "D")
