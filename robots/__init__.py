@@ -4,6 +4,13 @@ To add one: write its file (the docstring is its manual page; read, decide, act,
 it a test in tests/robots/ and a line in the changelog. No route, no setting, no migration.
 """
 
-from robots import assign_manager
+from robots import advance_stage, assign_manager, check_fields, check_offer_sent, checklist_task, stage_hint
 
-ROBOTS = (assign_manager.ROBOT,)
+ROBOTS = (
+    assign_manager.ROBOT,
+    checklist_task.ROBOT,
+    check_fields.ROBOT,
+    check_offer_sent.ROBOT,
+    advance_stage.ROBOT,
+    stage_hint.ROBOT,
+)
