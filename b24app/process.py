@@ -397,7 +397,7 @@ def _one(on: ProcessOnPortal, described: CardField, value: Any) -> object | None
         case "employee":
             return number(value)
         case "boolean":
-            return value in (True, "Y", 1, "1", "true")
+            return value in (True, "Y", 1, "1", "true") or None  # a flag is never empty on the portal: no is unfilled
         case "money":
             amount = str(value).partition("|")[0]
             return None if amount.strip() in ("", "0", "0.00") else str(value)

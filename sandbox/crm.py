@@ -886,7 +886,9 @@ def _mirror(portal: Portal, kind: int, row: Row, before: list[int]) -> None:
 
 
 def _default(one: Field) -> Any:
-    return list(one.default) if isinstance(one.default, list) else 0.0 if one.type == "double" else one.default
+    if isinstance(one.default, list):
+        return list(one.default)
+    return 0.0 if one.type == "double" and not one.user else one.default
 
 
 def _link(kind: int, row: Row, values: Row) -> None:

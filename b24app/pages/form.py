@@ -23,7 +23,7 @@ from b24app.pages.frame import Look
 from b24app.pages.inputs import Mistyped, NewFile, Option, Typed
 from b24app.playbook import CardField, Stage
 from b24app.rules.intake import plain
-from b24app.rules.stage_gate import Missing, evidence_name
+from b24app.rules.stage_gate import EMPTY, Missing, evidence_name
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,6 @@ class FieldView:
     label: str
     why: str
     error: str
-    required: bool
     multiple: bool
     shown: tuple[str, ...]
     options: tuple[Option, ...] = ()
@@ -111,14 +110,14 @@ def _target(state: card.CardState, to: str) -> Stage | None:
 
 def _field_view(look: Look, state: card.CardState, lack: Missing, rest: Rest) -> FieldView:
     field = state.field(lack.key)
-    why = lack.why.of(look.language)
+    why = lack.why.of(look.language) if lack.why != EMPTY else ""
     if field is None or not inputs.known(field, state.described):
         unknown = look.text(
             "Этого поля нет на портале: администратору нужно применить сценарий.",
             "The portal does not have this field: an administrator has to apply the playbook.",
         )
         label = lack.name.of(look.language)
-        return FieldView(lack.key, "string", label, why, "", True, False, (), unknown=unknown)
+        return FieldView(lack.key, "string", label, why, "", False, (), unknown=unknown)
     shown = inputs.current(field, state.item, state.zone)
     return FieldView(
         key=lack.key,
@@ -126,7 +125,6 @@ def _field_view(look: Look, state: card.CardState, lack: Missing, rest: Rest) ->
         label=inputs.label_of(field, state.described, look.language),
         why="" if shown else why,
         error=why if shown else "",
-        required=True,
         multiple=inputs.is_multiple(field, state.described),
         shown=shown,
         options=inputs.options_of(field.code, state.described),

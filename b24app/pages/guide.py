@@ -12,6 +12,7 @@ from b24app.pages.frame import Look, pictures
 from b24app.playbook import Checklist, Stage, TaskRule
 from b24app.process import ProcessOnPortal, fill, mailbox_read, text_of
 from b24app.rules.stage_gate import (
+    EMPTY,
     Missing,
     applies,
     evidence_asked,
@@ -148,7 +149,7 @@ def _declines(look: Look, state: card.CardState) -> Iterator[dict[str, str]]:
 
 
 def _lacking(look: Look, state: card.CardState, lack: Missing) -> Want:
-    why = lack.why.of(look.language)
+    why = lack.why.of(look.language) if lack.why != EMPTY else ""
     if lack.kind == "evidence":
         wanted = state.evidence(lack.key)
         manual = wanted is not None and wanted.manual

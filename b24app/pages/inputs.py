@@ -20,6 +20,8 @@ from b24app.bitrix.translate import moment, number, rows
 from b24app.playbook import CardField, LocalText
 
 MULTIFIELDS = {"phone": "PHONE", "email": "EMAIL"}
+NEW_KEYS = {"PHONE": "n0", "EMAIL": "n1"}
+"""New entries of one `fm` each need a key of their own."""
 LINES_TYPES = frozenset({"string", "url", "phone", "email", "integer", "double", "date", "datetime", "address", "text"})
 MAX_TEXT = 10_000
 MAX_FILE_BYTES = 5 * 1024 * 1024
@@ -102,11 +104,11 @@ def current(field: CardField, card: Mapping[str, Any], zone: ZoneInfo) -> tuple[
 
 
 def _text(field: CardField, value: Any, zone: ZoneInfo) -> str:
-    if value is None or (value is False and field.type != "boolean") or value == "":
+    if value is None or value is False or value == "":
         return ""
     match field.type:
         case "boolean":
-            return "Y" if value in (True, "Y", "1", 1) else "N"
+            return "Y" if value in (True, "Y", "1", 1) else ""  # on the portal a flag is never empty: no is unfilled
         case "enumeration" | "employee":
             return str(number(value) or "")
         case "file":
@@ -249,7 +251,7 @@ def _fm(field: CardField, values: tuple[str, ...], card: Mapping[str, Any]) -> d
     if not values:
         return {}
     if first is None:
-        return {"n0": {"typeId": type_id, "valueType": "WORK", "value": values[0]}}
+        return {NEW_KEYS[type_id]: {"typeId": type_id, "valueType": "WORK", "value": values[0]}}
     value_type = str(first.get("valueType") or "WORK")
     return {str(first["id"]): {"typeId": type_id, "valueType": value_type, "value": values[0]}}
 

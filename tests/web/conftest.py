@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -15,7 +16,7 @@ from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser, FrameLocator, Page, expect, sync_playwright
-from werkzeug.serving import BaseWSGIServer, make_server
+from werkzeug.serving import make_server
 
 from b24app import config
 from b24app.bitrix.oauth import token_digest
@@ -164,17 +165,14 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def served(sandbox: Sandbox, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    """The application over HTTP, its card on the portal filled in, not installed yet."""
-    folder: Path = tmp_path_factory.mktemp("web")
-    servers: list[BaseWSGIServer] = []
+@contextmanager
+def serving(sandbox: Sandbox, redis_url: str, folder: Path, playbook: str = "") -> Iterator[Services]:
+    """Yields the application over HTTP, its card on the portal filled in, not installed yet."""
 
     def answer(environ: dict[str, object], start_response: object) -> object:
         return application(environ, start_response)
 
     server = make_server("127.0.0.1", 0, answer, threaded=True)
-    servers.append(server)
     public_url = f"http://127.0.0.1:{server.server_port}"
     known = {"host": sandbox.url.removeprefix("http://"), "client_id": sandbox.client_id}
     settings = config.Settings.model_validate(
@@ -183,6 +181,7 @@ def served(sandbox: Sandbox, redis_url: str, tmp_path_factory: pytest.TempPathFa
             "bitrix24": {"oauth_url": sandbox.ready["oauth_url"], "js_url": f"{sandbox.url}/api/v1/"},
             "portals": [{**known, "client_secret": sandbox.ready["client_secret"]}],
             "database": {"url": f"sqlite:///{folder / 'b24app.db'}"},
+            "playbook": {"path": playbook},
         }
     )
     services = build(settings, CATALOGUE, redis_url)
@@ -192,11 +191,20 @@ def served(sandbox: Sandbox, redis_url: str, tmp_path_factory: pytest.TempPathFa
     sandbox.application(handler=f"{public_url}/app", install=f"{public_url}/install")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
-    yield services
-    server.shutdown()
-    thread.join()
-    server.server_close()
-    services.dispose()
+    try:
+        yield services
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        services.dispose()
+
+
+@pytest.fixture(scope="module")
+def served(sandbox: Sandbox, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    """The application with the built-in playbook."""
+    with serving(sandbox, redis_url, tmp_path_factory.mktemp("web")) as services:
+        yield services
 
 
 @pytest.fixture(scope="session")
@@ -240,7 +248,7 @@ def member_of(sandbox: Sandbox) -> str:
 
 @pytest.fixture(scope="module")
 def applied(sandbox: Sandbox, served: Services) -> Services:
-    """The application installed, and the kitchen shop's process on the portal."""
+    """The application installed, and its playbook's process on the portal."""
     opened = sandbox.open(1)
     assert opened["status"] == 200, opened["body"]
     sandbox.finish_install()
