@@ -236,7 +236,7 @@ def _open(services: Services, member_id: str) -> tuple[PortalRow, Rest]:
 
 def _read(services: Services, rest: Rest, *, every: bool = False) -> tuple[dict[str, PresentProcess], str]:
     kinds = [kind for kind in KINDS if every or is_described(getattr(services.playbook, kind))]
-    calls: dict[str, Call] = {"app": Call("app.info")}
+    calls: dict[str, Call] = {"app": Call("app.info"), "mode": Call("crm.settings.mode.get")}
     for kind in kinds:
         calls |= reads(kind, getattr(services.playbook, kind))
     results: dict[str, Any] = {}
@@ -245,6 +245,8 @@ def _read(services: Services, rest: Rest, *, every: bool = False) -> tuple[dict[
             results[label] = answer.result
         elif isinstance(answer, Temporary | PortalClosed):
             raise answer  # half a picture would be taken for a missing half of the portal
+    if results.get("mode") in (2, "2") and not every:
+        kinds = [kind for kind in kinds if kind != "lead"]
     app = results.get("app")
     language = str(app.get("LANGUAGE_ID") or "ru") if isinstance(app, dict) else "ru"
     return {kind: present_process(kind, results) for kind in kinds}, language
@@ -253,7 +255,11 @@ def _read(services: Services, rest: Rest, *, every: bool = False) -> tuple[dict[
 def _steps(
     services: Services, present: Mapping[str, PresentProcess], rows: Mapping[str, AppliedRow], language: str
 ) -> list[Step]:
-    return [step for kind in present for step in process_steps(kind, services.playbook, present[kind], rows, language)]
+    steps = [step for kind in present for step in process_steps(kind, services.playbook, present[kind], rows, language)]
+    if "lead" not in present and is_described(services.playbook.lead):
+        why = _both("CRM в простом режиме, лидов нет", "the CRM is in simple mode, without leads")
+        steps.append(Step("lead", _both("Стадии и поля лидов", "Stages and fields of leads"), "impossible", note=why))
+    return steps
 
 
 def _both(ru: str, en: str) -> Text:

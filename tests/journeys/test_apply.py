@@ -329,6 +329,14 @@ def test_the_commands_print_plain_words_and_say_what_a_person_has_to_do(ground: 
     assert host in other.stderr
 
 
+def test_without_leads_their_process_is_left_alone_and_that_is_said(ground: Ground) -> None:
+    ground.portal.control("PATCH", "settings", {"mode": 2})
+    before = ground.picture()
+    lines = ground.apply()
+    assert "простом режиме" in next(line.advice["ru"] for line in lines if line.advice and "лидов" in line.text["ru"])
+    assert ground.picture() == before
+
+
 def test_an_exported_portal_is_a_playbook_and_plans_nothing_new(ground: Ground, tmp_path: Path) -> None:
     ground.apply()
     written = ground.command("export")
