@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from b24app.errors import ConfigError
@@ -183,6 +183,7 @@ def portals(draw: st.DrawFn) -> Model:
     return portal
 
 
+@settings(deadline=None)
 @given(portals())
 def test_whatever_is_there_nothing_is_lost_and_the_second_time_changes_nothing(portal: Model) -> None:
     stages = {(row["ID"], row["STATUS_ID"], row["SEMANTICS"]) for row in portal.stages}
@@ -205,6 +206,7 @@ def test_whatever_is_there_nothing_is_lost_and_the_second_time_changes_nothing(p
         assert len(codes) == len(set(codes))
 
 
+@settings(deadline=None)
 @given(portals())
 def test_the_scale_stays_in_order_open_then_success_then_failure(portal: Model) -> None:
     portal.apply()
@@ -214,6 +216,7 @@ def test_the_scale_stays_in_order_open_then_success_then_failure(portal: Model) 
     assert seen == sorted(seen)
 
 
+@settings(deadline=None)
 @given(portals())
 def test_undo_gives_back_the_portal_as_it_was(portal: Model) -> None:
     def picture() -> Any:
@@ -392,6 +395,7 @@ def test_an_applied_portal_is_exported_with_its_rules_and_tasks() -> None:
 TEXTS = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=20)
 
 
+@settings(deadline=None)
 @given(
     portals(), st.lists(TEXTS, max_size=3), TEXTS, st.sampled_from(["UC_A", "lower", "DT1038_37:SUCCESS_TOO_LONG_ID"])
 )
