@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sandbox import company, frames, growth, oauth, state, tokens
-from sandbox.controls import ControlError, control, only
+from sandbox.controls import ControlError, control, moment, only
 from sandbox.method import Row, as_int
+from sandbox.methods import calendar
 from sandbox.portal import Portal
 
 if TYPE_CHECKING:
@@ -211,6 +212,22 @@ def authorization_code(world: World, portal: Portal, path: list[str], body: Row)
         if application is None or user is None:
             raise ControlError("no such application or person", 404)
         return {"code": oauth.new_code(portal, application, user)}
+
+
+@control("POST", "resource-bookings")
+def book_resource(world: World, portal: Portal, path: list[str], body: Row) -> Row:
+    """A booking of a calendar resource, as a booking field of CRM makes it."""
+    only(body, "resource_id", "from", "to", "name", "user_id")
+    with portal.lock:
+        resource = portal["sections"].get(as_int(body.get("resource_id")))
+        if resource is None or resource["CAL_TYPE"] != "resource":
+            raise ControlError("no such resource", 404)
+        values = {
+            "CAL_TYPE": "resource", "OWNER_ID": 0, "NAME": str(body.get("name") or "Бронь"),
+            "FROM": moment(portal, body.get("from"), "from"), "TO": moment(portal, body.get("to"), "to"),
+            "SECTION_ID": resource["ID"], "EVENT_TYPE": "#resourcebooking#", "CREATED_BY": body.get("user_id", 1),
+        }  # fmt: skip
+        return {"id": calendar.add_event(portal, values)["ID"]}
 
 
 # --- several portals, sizes, snapshots ------------------------------------------------------------------------------

@@ -153,7 +153,8 @@ def _moments(call: Call) -> tuple[float, float, str]:
     return low, high, zone_name or portal.settings.timezone
 
 
-def _owner(call: Call) -> tuple[str, int]:
+def owner_of(call: Call) -> tuple[str, int]:
+    """(type, owner) of the calendar that the call names and the caller may change."""
     for name in ("type", "ownerId"):
         if call.get(name) in (None, "") or (name == "ownerId" and as_int(call.get(name)) is None):
             raise RestError("", f'The required parameter "{name}" for the method "{call.method.name}" is not set', 400)
@@ -171,7 +172,7 @@ def _owner(call: Call) -> tuple[str, int]:
         "private_event rrule is_meeting location remind attendees host meeting crm_fields")  # fmt: skip
 def event_add(call: Call) -> int:
     portal = call.portal
-    kind, owner = _owner(call)
+    kind, owner = owner_of(call)
     name = call.text("name")
     if not name:
         raise RestError("", f'The required parameter "name" for the method "{call.method.name}" is not set', 400)
@@ -226,12 +227,13 @@ def _found(call: Call) -> Row:
     if as_int(call.get("id")) is None:
         raise RestError("", f'The required parameter "id" for the method "{call.method.name}" is not set', 400)
     row = call.portal["calendar"].get(call.integer("id"))
-    if row is None or not _sees(call, row):
+    if row is None or not sees(call, row):
         raise RestError("", "Event not found or access denied", 400)
     return row
 
 
-def _sees(call: Call, row: Row) -> bool:
+def sees(call: Call, row: Row) -> bool:
+    """Whether the caller may read the entry."""
     return (
         call.admin
         or row["CAL_TYPE"] != "user"
@@ -245,7 +247,7 @@ def _sees(call: Call, row: Row) -> bool:
         "current_date_from rrule is_meeting location remind attendees host meeting crm_fields")  # fmt: skip
 def event_update(call: Call) -> int:
     row = _found(call)
-    _owner(call)
+    owner_of(call)
     if row["IS_MEETING"] and row["CREATED_BY"] != call.user_id and as_int(call.get("host")) != row["CREATED_BY"]:
         raise RestError("", "Access denied", 400)
     new: Row = {}
@@ -360,19 +362,19 @@ def event_get(call: Call) -> list[Row]:
             continue
         if row["TO"] < low or row["FROM"] >= high + 86400 or (sections and row["SECTION_ID"] not in sections):
             continue
-        if _sees(call, row):
+        if sees(call, row):
             found.append(as_entry(call, row))
     return found
 
 
 @method("calendar.section.get", scope="calendar", params="type ownerId")
 def section_get(call: Call) -> list[Row]:
-    kind, owner = _owner(call)
+    kind, owner = owner_of(call)
     section_of(call.portal, kind, owner)
     return [
         {
             "ID": str(row["ID"]), "NAME": row["NAME"], "GAPI_CALENDAR_ID": None, "DESCRIPTION": row["DESCRIPTION"],
-            "COLOR": row["COLOR"], "TEXT_COLOR": row["TEXT_COLOR"], "EXPORT": {"ALLOW": False}, "CAL_DAV_CON": None,
+            "COLOR": row["COLOR"], "TEXT_COLOR": row["TEXT_COLOR"], "EXPORT": {"ALLOW": bool(row.get("EXPORT"))}, "CAL_DAV_CON": None,
             "SYNC_TOKEN": None, "PAGE_TOKEN": None, "EXTERNAL_TYPE": "local",
             "DATE_CREATE": display(call.portal, row["CREATED"]), "TIMESTAMP_X": display(call.portal, row["CREATED"]),
             "IS_COLLAB": False,

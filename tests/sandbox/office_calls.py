@@ -218,3 +218,81 @@ NO_REFUSAL |= {
 }  # fmt: skip
 NONSENSE["disk.file.search"] = {"QUERY": "x"}
 ABSENT["disk.file.search"] = {"QUERY": "ничего", "FILTER": {"STORAGE_ID": 999999}}
+
+
+@family
+def staff(j: Any) -> Params:
+    person = j.do("user.add", EMAIL="new.person@dubrava.example", NAME="Новый", UF_DEPARTMENT=[3])
+    field = j.do(
+        "user.userfield.add",
+        fields={"USER_TYPE_ID": "enumeration", "FIELD_NAME": "SHIFT", "LIST": [{"VALUE": "а"}, {"VALUE": "б"}]},
+    )
+    j.do("user.userfield.add", fields={"USER_TYPE_ID": "string", "FIELD_NAME": "NOTE", "LABEL": "Заметка"})
+    department = j.do("department.add", NAME="Склад", PARENT=1)
+    j.do("timeman.open", USER_ID=1, REPORT="x")
+    day = j.do("api/timeman.record.list", filter=[["userId", 1]])["items"][0]
+    section = j.do("calendar.section.add", type="user", ownerId=1, name="Вторая")
+    resource = j.do("calendar.resource.add", name="Стенд")
+    j.portal.control("POST", "resource-bookings", {"resource_id": resource, "from": "2026-12-01", "to": "2026-12-02"})
+    count = [0]
+
+    def new_field() -> int:
+        count[0] += 1
+        return int(j.do("user.userfield.add", fields={"USER_TYPE_ID": "string", "FIELD_NAME": f"X{count[0]}"}))
+
+    own = {"type": "user", "ownerId": 1}
+    return {
+        "user.add": {"EMAIL": "other.person@dubrava.example", "UF_DEPARTMENT": [1]},
+        "user.update": {"ID": person, "NAME": "Другой"},
+        "user.access": {"ACCESS": ["G2", "AU"]},
+        "user.userfield.add": {"fields": {"USER_TYPE_ID": "string", "FIELD_NAME": "ONE_MORE"}},
+        "user.userfield.update": {"id": field, "fields": {"SORT": 50}},
+        "user.userfield.delete": lambda: {"id": new_field()},
+        "department.add": {"NAME": "Ещё", "PARENT": 1},
+        "department.update": {"ID": department, "NAME": "Склады"},
+        "department.delete": lambda: {"ID": j.do("department.add", NAME="x", PARENT=1)},
+        "timeman.networkrange.check": {"IP": "10.10.255.255"},
+        "timeman.networkrange.set": {"RANGES": [{"ip_range": "10.0.0.0-10.255.255.255", "name": "x"}]},
+        "timeman.schedule.get": {"id": 1},
+        "timeman.timecontrol.report.add": {"REPORT_ID": day["id"], "TEXT": "Работал"},
+        "timeman.timecontrol.reports.get": {
+            "USER_ID": 1, "MONTH": int(day["startTime"][5:7]), "YEAR": int(day["startTime"][:4]),
+        },
+        "timeman.timecontrol.settings.set": {"ACTIVE": True},
+        "api/timeman.record.field.get": {"name": "startTime"},
+        "api/timeman.record.list": {"filter": [["userId", 1]]},
+        "calendar.section.add": {**own, "name": "x", "export": {"ALLOW": False}},
+        "calendar.section.update": {**own, "id": section, "name": "y"},
+        "calendar.section.delete": lambda: {**own, "id": j.do("calendar.section.add", **own, name="z")},
+        "calendar.meeting.status.get": {"eventId": j.event},
+        "calendar.meeting.status.set": {"eventId": j.event, "status": "Y"},
+        "calendar.user.settings.set": {"settings": {"view": "week"}},
+        "calendar.event.get.nearest": {**own, "days": 60},
+        "calendar.resource.add": {"name": "x"},
+        "calendar.resource.update": {"resourceId": resource, "name": "y"},
+        "calendar.resource.delete": lambda: {"resourceId": j.do("calendar.resource.add", name="z")},
+        "calendar.resource.booking.list": {
+            "filter": {"resourceTypeIdList": [resource], "from": "2026-11-30", "to": "2026-12-05"},
+        },
+    }  # fmt: skip
+
+
+NO_REFUSAL |= {
+    "user.userfield.list", "department.fields", "timeman.networkrange.get", "timeman.networkrange.check",
+    "timeman.schedule.get", "timeman.timecontrol.reports.settings.get", "timeman.timecontrol.reports.users.get",
+    "timeman.timecontrol.settings.get", "timeman.timecontrol.settings.set", "api/timeman.record.field.list",
+    "calendar.user.settings.get", "calendar.resource.list",
+}  # fmt: skip
+NO_OBJECT |= {"calendar.event.get.nearest", "calendar.resource.add", "user.access"}
+NONSENSE["user.access"] = {}
+ABSENT |= {
+    "user.add": {"EMAIL": "nobody", "UF_DEPARTMENT": [999999]},
+    "department.add": {"NAME": "x", "PARENT": 999999},
+    "department.update": {"ID": 999999},
+    "department.delete": {"ID": 999999},
+    "timeman.networkrange.set": {"RANGES": "x"},
+    "calendar.resource.booking.list": {"filter": {}},
+    "calendar.user.settings.set": {"settings": "x"},
+    "api/timeman.record.field.get": {"name": "nothing"},
+    "api/timeman.record.list": {"filter": [["userId", 999999]]},
+}

@@ -28,6 +28,7 @@ LAYOUT = [
 
 # Keys of the examples that this portal does not show, with the reason.
 BY_DESIGN = {
+    ".group6": "the same for calendars of groups",
     ".group.": "no workgroups are served: a task's group is the documented empty list",
     ".RELATIONS": "exceptions of recurring calendar entries are not served",
     ".ACCESS.": "keyed by access codes, of which each portal has its own",
