@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from scripted_portal import Bench, ScriptedRest
 
 from b24app.bitrix import reads
 from b24app.bitrix.portal import Found
@@ -12,7 +13,6 @@ from b24app.engine.declare import Catalogue
 from b24app.entities import LEAD, ItemRef
 from b24app.errors import AccessDenied, NotFound, Temporary
 from b24app.store.database import Database
-from scripted_portal import Bench, ScriptedRest
 
 ROW = {"id": 42, "title": "x", "createdTime": "2026-11-23T10:00:00+03:00"}
 

@@ -46,7 +46,7 @@ def test_rows_that_wait_for_the_writer_share_its_commit(database: Database) -> N
     assert len(set(ids)) == ROWS
     assert len(commits) == 1
     with database.read() as connection:
-        rows = {
+        rows = dict(map(tuple, connection.execute(sa.select(schema.deliveries.c.id, schema.deliveries.c.entity))))
             id: entity
             for id, entity in connection.execute(sa.select(schema.deliveries.c.id, schema.deliveries.c.entity))
         }
