@@ -46,10 +46,8 @@ def test_rows_that_wait_for_the_writer_share_its_commit(database: Database) -> N
     assert len(set(ids)) == ROWS
     assert len(commits) == 1
     with database.read() as connection:
-        rows = dict(map(tuple, connection.execute(sa.select(schema.deliveries.c.id, schema.deliveries.c.entity))))
-            id: entity
-            for id, entity in connection.execute(sa.select(schema.deliveries.c.id, schema.deliveries.c.entity))
-        }
+        kept = connection.execute(sa.select(schema.deliveries.c.id, schema.deliveries.c.entity)).all()
+    rows = {row.id: row.entity for row in kept}
     assert {number: rows[id] for number, id in enumerate(ids) if id} == {n: f"lead:{n}" for n in range(ROWS)}
 
 
