@@ -145,7 +145,7 @@ def found_company(portal: Portal) -> None:
         portal["currencies"].add(
             {
                 "CURRENCY": code, "AMOUNT_CNT": 1, "AMOUNT": rate, "SORT": 100, "BASE": "Y" if code == "RUB" else "N",
-                "LANG": {"ru": dict(language), "en": dict(language)}, "DATE_UPDATE": now,
+                "LANG": {one: dict(language) for one in ("ru", "en", "de")}, "DATE_UPDATE": now,
             }
         )  # fmt: skip
     for number, name in ((1, "Организация"), (3, "Индивидуальный предприниматель"), (5, "Физическое лицо")):

@@ -534,7 +534,9 @@ def _described(text: str) -> Row:
 
 @method("crm.activity.fields", scope="crm")
 def activity_fields(call: Call) -> Row:
-    return _described(_FIELDS)
+    made = _described(_FIELDS)
+    made["WEBDAV_ELEMENTS"]["isDeprecated"] = True
+    return made
 
 
 @method("crm.activity.communication.fields", scope="crm")

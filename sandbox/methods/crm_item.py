@@ -211,6 +211,8 @@ def field_facts(one: crm.Field, *, item: bool) -> Row:
         facts["settings"] = one.user.get("SETTINGS") or {}
         if one.user.get("LIST"):
             facts["items"] = [{"ID": str(entry["ID"]), "VALUE": entry["VALUE"]} for entry in one.user["LIST"]]
+    elif one.key == "MYCOMPANY_ID":
+        facts["settings"] = {"parentEntityTypeId": crm.COMPANY, "isMyCompany": True, "isEmbeddedEditorEnabled": True}
     elif one.type == "crm_company" and "m" not in one.flags:
         facts["settings"] = {"parentEntityTypeId": crm.COMPANY}
     elif one.type in ("crm_lead", "crm_quote"):

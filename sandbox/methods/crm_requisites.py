@@ -41,12 +41,12 @@ _BANK = _words(
     COR_ACC_NUM IBAN SWIFT BIC CODEB CODEG RIB
     """
 )
-_FLAGS = ("VAT_PAYER",)
+_KINDS = {"VAT_PAYER": "char", "IDENT_TYPE": "crm_status RQ_IDENT_TYPE_CO"}
 
 
 def _strings(names: list[str]) -> str:
     return "".join(
-        f"RQ_{name} rq{name.title().replace('_', '')} {'char' if name in _FLAGS else 'string'} | RQ_{name}\n"
+        f"RQ_{name} rq{name.title().replace('_', '')} {_KINDS.get(name, 'string')} | RQ_{name}\n"
         for name in names
     )
 
@@ -81,7 +81,7 @@ def _described(fields: dict[str, crm.Field]) -> Row:
         name: {
             "type": one.type, "isRequired": "q" in one.flags, "isReadOnly": "r" in one.flags,
             "isImmutable": "i" in one.flags, "isMultiple": "m" in one.flags, "isDynamic": bool(one.user),
-            "title": one.title,
+            "title": one.title, **({"statusType": [one.status]} if one.status else {}),
         }
         for name, one in fields.items()
     }  # fmt: skip

@@ -180,9 +180,9 @@ def _bound(row: Row, pair: Row) -> bool:
 
 def attached(portal: Portal, name: str) -> Row:
     """A file as an activity lists it."""
-    portal["files"].last += 1
-    number = portal["files"].last
-    return {"id": number, "url": f"{portal.url}/bitrix/tools/crm_show_file.php?fileId={number}&name={name}"}
+    number = portal["files"].add({"NAME": name, "CONTENT": ""})["ID"]
+    url = f"{portal.url}/bitrix/tools/crm_show_file.php?fileId={number}"
+    return {"id": number, "name": name, "urlDownload": f"{url}&action=download"}
 
 
 @method("crm.activity.add", scope="crm", params="fields", writes=True)
@@ -245,8 +245,6 @@ def activity_add(call: Call) -> int:
             values[name] = to_time(given[name], call.portal.zone())
     if yes(given.get("COMPLETED")):
         values |= {"COMPLETED": "Y", "STATUS": 2}
-    pairs = [as_list(as_map(one).get("fileData")) for one in as_list(given.get("FILES"))]
-    values["FILES"] = [attached(call.portal, plain(pair[0])) for pair in pairs if len(pair) == 2]
     for name in ("SETTINGS", "PROVIDER_PARAMS"):
         if isinstance(given.get(name), dict):
             values[name] = given[name]
