@@ -28,10 +28,10 @@ from b24app.rules.assignment import Verdict
 from b24app.services import Services
 from b24app.store import process_memory
 from b24app.store.overview import waiting_entities
-from b24app.store.portals import PortalRow, all_portals, learn
+from b24app.store.portals import PortalRow, all_portals
 from b24app.web.gate import Gate, Passes, Proofs, Visitor
 from b24app.web.incoming import MAX_SECRET_LENGTH, FrameCall, is_overtime, read_frame
-from install.carry_out import Line, admit, bring_in_line
+from install.carry_out import Line, admit, bring_in_line, owe
 
 log = logging.getLogger(__name__)
 
@@ -292,7 +292,7 @@ class Frames:
             log.warning("placement=PAGE_BACKGROUND_WORKER state=removed reason=overtime")
             for row in all_portals(self._services.database).values():
                 if row.active:
-                    learn(self._services.database, row.member_id, {"in_line": False})
+                    owe(self._services, row.member_id)
             self._gate.forget()
         return Page([""], headers(self._services, (), scripts=False))
 
