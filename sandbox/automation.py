@@ -38,10 +38,33 @@ def entered(portal: Portal, kind: int, item: Row, actor: Actor) -> None:
     _step(portal, run)
 
 
+def start(portal: Portal, template: Row, kind: int, item: Row, actor: Actor, parameters: Row) -> Row:
+    """Run a workflow template on an item: its activities in order, each as a robot of a stage would run."""
+    run = portal["workflows"].add(
+        {
+            "WORKFLOW_ID": f"{portal.secret(14)}.{portal.random.randrange(10**8)}",
+            "ENTITY_TYPE_ID": kind, "ITEM_ID": item["ID"], "STAGE_ID": "", "INDEX": 0, "STATUS": "running",
+            "PLACES": [{**place, "ID": index + 1} for index, place in enumerate(template["ACTIVITIES"])],
+            "TOKEN": "", "LOG": [], "RESULTS": {f"Template:{key}": value for key, value in parameters.items()},
+            "USER_ID": actor.user_id, "VIA": actor.via, "HOPS": actor.hops - 1 if actor.via == "rest" else actor.hops,
+            "STARTED": portal.now(), "TEMPLATE_ID": template["ID"],
+        }
+    )  # fmt: skip
+    portal.effect("create", "workflow", run["ID"], actor.user_id, actor.via)
+    _step(portal, run)
+    return run
+
+
+def terminate(portal: Portal, run: Row, text: str) -> None:
+    """Stop a run by hand; its waiting tasks are closed."""
+    _finish(portal, run, "terminated", text)
+
+
 def left(portal: Portal, kind: int, item: Row) -> None:
-    """Stop the runs of an item that leaves its stage or is deleted."""
+    """Stop the stage's runs of an item that leaves its stage or is deleted; workflows go on while the item lives."""
+    gone = portal[kind].get(item["ID"]) is None
     for run in portal["workflows"].where(ENTITY_TYPE_ID=kind, ITEM_ID=item["ID"]):
-        if run["STATUS"] in ACTIVE:
+        if run["STATUS"] in ACTIVE and (gone or not run.get("TEMPLATE_ID")):
             _finish(portal, run, "stopped", "Элемент покинул стадию")
 
 
@@ -52,6 +75,8 @@ def note(portal: Portal, run: Row, text: str, code: str = "") -> None:
 
 def _finish(portal: Portal, run: Row, status: str, text: str = "") -> None:
     run["STATUS"], run["TOKEN"] = status, ""
+    for task in portal["bp_tasks"].where(RUN_ID=run["ID"], STATUS=0):
+        task["STATUS"], task["MODIFIED"] = 4, portal.now()
     if text:
         note(portal, run, text)
     portal.effect("finish", "workflow", run["ID"], run["USER_ID"], "automation", status=status)
@@ -64,8 +89,11 @@ def _step(portal: Portal, run: Row) -> None:
             _finish(portal, run, "finished")
             return
         place = run["PLACES"][run["INDEX"]]
+        if place.get("TASK"):
+            _ask(portal, run, place)
+            return
         application = tokens.application_of(portal, place["CLIENT_ID"])
-        robot = portal["robots"].first(CLIENT_ID=place["CLIENT_ID"], CODE=place["CODE"])
+        robot = handler_of(portal, place)
         if application is None or not delivery.live(application) or robot is None:
             note(portal, run, "Робот заблокирован: приложение не установлено", place["CODE"])
             run["INDEX"] += 1
@@ -84,6 +112,39 @@ def _step(portal: Portal, run: Row) -> None:
                 )
             return
         run["INDEX"] += 1
+
+
+def handler_of(portal: Portal, place: Row) -> Row | None:
+    """The registered robot or activity of a place."""
+    table = "activities_bp" if place.get("ACTIVITY") else "robots"
+    return portal[table].first(CLIENT_ID=place["CLIENT_ID"], CODE=place["CODE"])
+
+
+def _ask(portal: Portal, run: Row, place: Row) -> None:
+    """A task for people: the run waits until one of them does it."""
+    asked = place["TASK"]
+    run["STATUS"], run["TOKEN"] = "waiting", ""
+    for user_id in asked["users"]:
+        portal["bp_tasks"].add(
+            {
+                "RUN_ID": run["ID"], "INDEX": run["INDEX"], "USER_ID": user_id, "STATUS": 0, "USER_STATUS": 0,
+                "KIND": asked["kind"], "NAME": asked["name"], "DESCRIPTION": asked["description"],
+                "FIELDS": asked["fields"], "MODIFIED": portal.now(), "COMMENT": "",
+            }
+        )  # fmt: skip
+    note(portal, run, f"Задание: {asked['name']}")
+
+
+def decided(portal: Portal, run: Row, task: Row, status: int, comment: str, values: Row) -> None:
+    """A person did a task of the run: the others' copies are closed and the run goes on."""
+    for other in portal["bp_tasks"].where(RUN_ID=run["ID"], INDEX=task["INDEX"], STATUS=0):
+        other["STATUS"], other["MODIFIED"] = status, portal.now()
+    task["USER_STATUS"], task["COMMENT"] = status, comment
+    place = run["PLACES"][run["INDEX"]]
+    run["RESULTS"][f"A{place['ID']}:Status"] = status
+    run["RESULTS"] |= {f"A{place['ID']}:{key}": value for key, value in values.items()}
+    note(portal, run, comment or f"Задание выполнено: {task['NAME']}")
+    _advance(portal, run)
 
 
 def _send(portal: Portal, run: Row, place: Row, robot: Row, waits: bool) -> None:
@@ -137,6 +198,8 @@ def _filled(portal: Portal, run: Row, robot: Row, given: Row) -> Row:
     def replaced(source: str, key: str) -> str:
         if source == "Document":
             return plain(item.get(key))
+        if source == "Template":
+            return plain(run["RESULTS"].get(f"Template:{key}"))
         return plain(run["RESULTS"].get(f"{source}:{key}"))
 
     made: Row = {}
@@ -173,7 +236,7 @@ def waiting(portal: Portal, token: str, client_id: str) -> Row:
 def answer(portal: Portal, run: Row, values: Row, text: str) -> None:
     """bizproc.event.send: keep the declared return values, log, go on with the next robot."""
     place = run["PLACES"][run["INDEX"]]
-    robot = portal["robots"].first(CLIENT_ID=place["CLIENT_ID"], CODE=place["CODE"]) or {}
+    robot = handler_of(portal, place) or {}
     declared = {key.lower(): key for key in (robot.get("RETURN_PROPERTIES") or {})}
     for key, value in values.items():
         if key.lower() in declared:

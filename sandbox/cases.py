@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sandbox import company, frames, growth, oauth, state, tokens
-from sandbox.controls import ControlError, control, moment, only
+from sandbox import company, crm, delivery, frames, growth, oauth, state, tokens
+from sandbox.controls import ControlError, application, control, lines, moment, only, person
 from sandbox.method import Row, as_int
-from sandbox.methods import calendar
+from sandbox.methods import calendar, workflows
 from sandbox.portal import Portal
 
 if TYPE_CHECKING:
@@ -207,11 +207,8 @@ def authorization_code(world: World, portal: Portal, path: list[str], body: Row)
     """An authorization code as the full flow hands it to an application."""
     only(body, "client_id", "user_id")
     with portal.lock:
-        application = tokens.application_of(portal, str(body.get("client_id")))
-        user = portal.user(as_int(body.get("user_id", 1)))
-        if application is None or user is None:
-            raise ControlError("no such application or person", 404)
-        return {"code": oauth.new_code(portal, application, user)}
+        row = application(portal, body.get("client_id"))
+        return {"code": oauth.new_code(portal, row, person(portal, body.get("user_id", 1)))}
 
 
 @control("POST", "resource-bookings")
@@ -228,6 +225,75 @@ def book_resource(world: World, portal: Portal, path: list[str], body: Row) -> R
             "SECTION_ID": resource["ID"], "EVENT_TYPE": "#resourcebooking#", "CREATED_BY": body.get("user_id", 1),
         }  # fmt: skip
         return {"id": calendar.add_event(portal, values)["ID"]}
+
+
+_ASKED = {"kind", "users", "name", "description", "fields"}
+
+
+@control("POST", "workflow-templates")
+def add_template(world: World, portal: Portal, path: list[str], body: Row) -> Row:
+    """A workflow template; activities: {code, client_id, properties, timeout} or {task: {kind, users, name, ...}}."""
+    only(body, "entity_type_id", "name", "activities", "parameters")
+    kind = as_int(body.get("entity_type_id"))
+    if kind not in (crm.LEAD, crm.DEAL, crm.CONTACT, crm.COMPANY):
+        raise ControlError("entity_type_id is 1, 2, 3 or 4")
+    places = []
+    with portal.lock:
+        for one in lines(body.get("activities", []), "activities"):
+            asked = one.get("task")
+            if asked is not None:
+                only(asked, *_ASKED)
+                if asked.get("kind") not in workflows.KINDS:
+                    raise ControlError("kind of a task is " + ", ".join(workflows.KINDS))
+                task = {"description": "", "fields": {}, "name": "Задание", **asked}
+                places.append({"TASK": task, "CLIENT_ID": "", "CODE": "", "TIMEOUT": 0, "RUN_AS": 0})
+                continue
+            only(one, "code", "client_id", "properties", "timeout", "run_as")
+            row = application(portal, one.get("client_id") or _first_application(portal))
+            places.append(
+                {"ACTIVITY": True, "CLIENT_ID": row["CLIENT_ID"], "CODE": str(one.get("code")),
+                    "PROPERTIES": one.get("properties", {}), "TIMEOUT": float(one.get("timeout", 0)),
+                    "RUN_AS": as_int(one.get("run_as")) or 0}
+            )  # fmt: skip
+        made = workflows.add_template(
+            portal, kind, str(body.get("name") or "Процесс"), ACTIVITIES=places, PARAMETERS=body.get("parameters", {})
+        )
+        return {"id": made["ID"]}
+
+
+def _first_application(portal: Portal) -> str:
+    return str(portal["applications"].rows[1]["CLIENT_ID"]) if 1 in portal["applications"].rows else ""
+
+
+@control("POST", "sms")
+def send_sms(world: World, portal: Portal, path: list[str], body: Row) -> Row:
+    """A person sends a message through an application's service: the portal posts it to the service's address."""
+    only(body, "code", "phone", "text", "user_id")
+    with portal.lock:
+        sender = portal["senders"].first(CODE=str(body.get("code")))
+        user = portal.user(as_int(body.get("user_id", 1)))
+        if sender is None or user is None:
+            raise ControlError("no such message service or person", 404)
+        message = portal["sms"].add(
+            {
+                "CLIENT_ID": sender["CLIENT_ID"], "SENDER": sender["CODE"], "MESSAGE_ID": portal.secret(32),
+                "STATUS": "queued", "AUTHOR_ID": user["ID"], "PHONE": str(body.get("phone")),
+                "TEXT": str(body.get("text")),
+            }
+        )  # fmt: skip
+
+        def fields() -> Row | None:
+            row = tokens.application_of(portal, sender["CLIENT_ID"])
+            if row is None or not delivery.live(row):
+                return None
+            return {
+                "module_id": "crm", "bindings": [], "type": "SMS", "code": sender["CODE"],
+                "message_id": message["MESSAGE_ID"], "message_to": message["PHONE"], "message_body": message["TEXT"],
+                "ts": int(portal.now()), "auth": delivery.auth_block(portal, row, user, hops=7),
+            }  # fmt: skip
+
+        delivery.send(portal, "sms", sender["HANDLER"], fields, code=sender["CODE"], message=message["MESSAGE_ID"])
+        return {"id": message["ID"], "message_id": message["MESSAGE_ID"]}
 
 
 # --- several portals, sizes, snapshots ------------------------------------------------------------------------------

@@ -82,87 +82,91 @@ def _subscription(value: Any) -> str:
     return "" if value in (None, "") else "Y" if plain(value).upper() in ("Y", "1", "TRUE") else "N"
 
 
-@method("bizproc.robot.add", scope="bizproc", application="ACCESS_DENIED", writes=True,
-        params="CODE HANDLER AUTH_USER_ID USE_SUBSCRIPTION NAME DESCRIPTION PROPERTIES RETURN_PROPERTIES "
-        "DOCUMENT_TYPE FILTER USE_PLACEMENT PLACEMENT_HANDLER")  # fmt: skip
-def robot_add(call: Call) -> bool:
-    application = _admin_application(call)
-    if not call.params or set(call.params) <= {"auth"}:
-        raise _bad("Empty data!")
-    code = _code(call)
-    handler = _handler(call.text("HANDLER"))
-    name = call.get("NAME")
-    if not as_text(name):
-        raise _bad("Empty activity NAME!")
-    row: Row = {
-        "CLIENT_ID": application["CLIENT_ID"], "CODE": code, "HANDLER": handler,
-        "AUTH_USER_ID": as_int(call.get("AUTH_USER_ID")) or 0,
-        "USE_SUBSCRIPTION": _subscription(call.get("USE_SUBSCRIPTION")), "NAME": name,
-        "DESCRIPTION": call.get("DESCRIPTION") or "", "PROPERTIES": _properties(call.get("PROPERTIES")),
-        "RETURN_PROPERTIES": _properties(call.get("RETURN_PROPERTIES")),
-        "DOCUMENT_TYPE": _document_type(call.get("DOCUMENT_TYPE")), "FILTER": _filter(call.get("FILTER")),
-        "USE_PLACEMENT": "Y" if plain(call.get("USE_PLACEMENT")).upper() == "Y" else "N",
-        "PLACEMENT_HANDLER": call.text("PLACEMENT_HANDLER"),
-    }  # fmt: skip
-    if call.portal["robots"].first(CLIENT_ID=application["CLIENT_ID"], CODE=code) is not None:
-        raise RestError("ERROR_ACTIVITY_ALREADY_INSTALLED", "Activity or Automation rule already installed!", 400)
-    call.portal["robots"].add(row)
-    call.portal.effect("create", "robot", row["ID"], call.user_id, "rest", code=code)
-    return True
+def _serve(word: str, table: str) -> None:
+    """robot.* and activity.*: the same four methods over two tables."""
+
+    @method(f"bizproc.{word}.add", scope="bizproc", application="ACCESS_DENIED", writes=True,
+            params="CODE HANDLER AUTH_USER_ID USE_SUBSCRIPTION NAME DESCRIPTION PROPERTIES RETURN_PROPERTIES "
+            "DOCUMENT_TYPE FILTER USE_PLACEMENT PLACEMENT_HANDLER")  # fmt: skip
+    def robot_add(call: Call) -> bool:
+        application = _admin_application(call)
+        if not call.params or set(call.params) <= {"auth"}:
+            raise _bad("Empty data!")
+        code = _code(call)
+        handler = _handler(call.text("HANDLER"))
+        name = call.get("NAME")
+        if not as_text(name):
+            raise _bad("Empty activity NAME!")
+        row: Row = {
+            "CLIENT_ID": application["CLIENT_ID"], "CODE": code, "HANDLER": handler,
+            "AUTH_USER_ID": as_int(call.get("AUTH_USER_ID")) or 0,
+            "USE_SUBSCRIPTION": _subscription(call.get("USE_SUBSCRIPTION")), "NAME": name,
+            "DESCRIPTION": call.get("DESCRIPTION") or "", "PROPERTIES": _properties(call.get("PROPERTIES")),
+            "RETURN_PROPERTIES": _properties(call.get("RETURN_PROPERTIES")),
+            "DOCUMENT_TYPE": _document_type(call.get("DOCUMENT_TYPE")), "FILTER": _filter(call.get("FILTER")),
+            "USE_PLACEMENT": "Y" if plain(call.get("USE_PLACEMENT")).upper() == "Y" else "N",
+            "PLACEMENT_HANDLER": call.text("PLACEMENT_HANDLER"),
+        }  # fmt: skip
+        if call.portal[table].first(CLIENT_ID=application["CLIENT_ID"], CODE=code) is not None:
+            raise RestError("ERROR_ACTIVITY_ALREADY_INSTALLED", "Activity or Automation rule already installed!", 400)
+        call.portal[table].add(row)
+        call.portal.effect("create", word, row["ID"], call.user_id, "rest", code=code)
+        return True
+
+    @method(f"bizproc.{word}.update", scope="bizproc", application="ACCESS_DENIED", params="CODE FIELDS", writes=True)
+    def robot_update(call: Call) -> bool:
+        application = _admin_application(call)
+        code = _code(call)
+        fields = {key.upper(): value for key, value in as_map(call.get("FIELDS")).items()}
+        row = call.portal[table].first(CLIENT_ID=application["CLIENT_ID"], CODE=code)
+        if row is None:
+            raise RestError("ERROR_ACTIVITY_NOT_FOUND", "Activity or Automation rule not found!", 400)
+        new: Row = {}
+        if "HANDLER" in fields:
+            new["HANDLER"] = _handler(plain(fields["HANDLER"]))
+        if "AUTH_USER_ID" in fields:
+            new["AUTH_USER_ID"] = as_int(fields["AUTH_USER_ID"]) or 0
+        if "USE_SUBSCRIPTION" in fields:
+            new["USE_SUBSCRIPTION"] = _subscription(fields["USE_SUBSCRIPTION"])
+        for key, read in (
+            ("PROPERTIES", _properties),
+            ("RETURN_PROPERTIES", _properties),
+            ("FILTER", _filter),
+            ("DOCUMENT_TYPE", _document_type),
+        ):
+            if key in fields:
+                new[key] = read(fields[key])
+        for key in ("NAME", "DESCRIPTION", "PLACEMENT_HANDLER"):
+            if key in fields:
+                new[key] = fields[key]
+        if "USE_PLACEMENT" in fields:
+            new["USE_PLACEMENT"] = "Y" if plain(fields["USE_PLACEMENT"]).upper() == "Y" else "N"
+        if not new:
+            raise _bad("No fields to update")
+        if any(row[key] != value for key, value in new.items()):
+            row.update(new)
+            call.portal.effect("update", word, row["ID"], call.user_id, "rest", code=code)
+        return True
+
+    @method(f"bizproc.{word}.delete", scope="bizproc", application="ACCESS_DENIED", params="CODE", writes=True)
+    def robot_delete(call: Call) -> bool:
+        application = _admin_application(call)
+        code = _code(call)
+        row = call.portal[table].first(CLIENT_ID=application["CLIENT_ID"], CODE=code)
+        if row is None:
+            raise RestError("ERROR_ACTIVITY_NOT_FOUND", "Activity or Automation rule not found!", 400)
+        call.portal[table].remove(row["ID"])
+        call.portal.effect("delete", word, row["ID"], call.user_id, "rest", code=code)
+        return True
+
+    @method(f"bizproc.{word}.list", scope="bizproc", application="ACCESS_DENIED")
+    def robot_list(call: Call) -> list[str]:
+        application = _admin_application(call)
+        return [row["CODE"] for row in call.portal[table].where(CLIENT_ID=application["CLIENT_ID"])]
 
 
-@method("bizproc.robot.update", scope="bizproc", application="ACCESS_DENIED", params="CODE FIELDS", writes=True)
-def robot_update(call: Call) -> bool:
-    application = _admin_application(call)
-    code = _code(call)
-    fields = {key.upper(): value for key, value in as_map(call.get("FIELDS")).items()}
-    row = call.portal["robots"].first(CLIENT_ID=application["CLIENT_ID"], CODE=code)
-    if row is None:
-        raise RestError("ERROR_ACTIVITY_NOT_FOUND", "Activity or Automation rule not found!", 400)
-    new: Row = {}
-    if "HANDLER" in fields:
-        new["HANDLER"] = _handler(plain(fields["HANDLER"]))
-    if "AUTH_USER_ID" in fields:
-        new["AUTH_USER_ID"] = as_int(fields["AUTH_USER_ID"]) or 0
-    if "USE_SUBSCRIPTION" in fields:
-        new["USE_SUBSCRIPTION"] = _subscription(fields["USE_SUBSCRIPTION"])
-    for key, read in (
-        ("PROPERTIES", _properties),
-        ("RETURN_PROPERTIES", _properties),
-        ("FILTER", _filter),
-        ("DOCUMENT_TYPE", _document_type),
-    ):
-        if key in fields:
-            new[key] = read(fields[key])
-    for key in ("NAME", "DESCRIPTION", "PLACEMENT_HANDLER"):
-        if key in fields:
-            new[key] = fields[key]
-    if "USE_PLACEMENT" in fields:
-        new["USE_PLACEMENT"] = "Y" if plain(fields["USE_PLACEMENT"]).upper() == "Y" else "N"
-    if not new:
-        raise _bad("No fields to update")
-    if any(row[key] != value for key, value in new.items()):
-        row.update(new)
-        call.portal.effect("update", "robot", row["ID"], call.user_id, "rest", code=code)
-    return True
-
-
-@method("bizproc.robot.delete", scope="bizproc", application="ACCESS_DENIED", params="CODE", writes=True)
-def robot_delete(call: Call) -> bool:
-    application = _admin_application(call)
-    code = _code(call)
-    row = call.portal["robots"].first(CLIENT_ID=application["CLIENT_ID"], CODE=code)
-    if row is None:
-        raise RestError("ERROR_ACTIVITY_NOT_FOUND", "Activity or Automation rule not found!", 400)
-    call.portal["robots"].remove(row["ID"])
-    call.portal.effect("delete", "robot", row["ID"], call.user_id, "rest", code=code)
-    return True
-
-
-@method("bizproc.robot.list", scope="bizproc", application="ACCESS_DENIED")
-def robot_list(call: Call) -> list[str]:
-    application = _admin_application(call)
-    return [row["CODE"] for row in call.portal["robots"].where(CLIENT_ID=application["CLIENT_ID"])]
+_serve("robot", "robots")
+_serve("activity", "activities_bp")
 
 
 @method(

@@ -296,3 +296,88 @@ ABSENT |= {
     "api/timeman.record.field.get": {"name": "nothing"},
     "api/timeman.record.list": {"filter": [["userId", 999999]]},
 }
+
+
+@family
+def processes(j: Any) -> Params:
+    client = j.portal.client_id
+    j.do("bizproc.activity.add", CODE="known", HANDLER="http://127.0.0.1:9/a", NAME="Действие", USE_SUBSCRIPTION="Y")
+    waiting = j.portal.control(
+        "POST", "workflow-templates",
+        {"entity_type_id": 1, "name": "Ждёт", "activities": [{"code": "known", "client_id": client}]},
+    )["id"]  # fmt: skip
+    asked = {"kind": "request", "users": [1], "name": "Кто делает", "fields": {"who": {"Name": "Кто"}}}
+    asking = j.portal.control(
+        "POST", "workflow-templates", {"entity_type_id": 1, "name": "Спрашивает", "activities": [{"task": asked}]}
+    )["id"]
+    data = ["bp.bpt", FILE]
+    kind = ["crm", "CCrmDocumentLead", "LEAD"]
+    own = j.do("bizproc.workflow.template.add", DOCUMENT_TYPE=kind, NAME="Свой", TEMPLATE_DATA=data)
+    document = ["crm", "CCrmDocumentLead", f"LEAD_{j.lead}"]
+    columns = ["ID", "MODIFIED", "OWNED_UNTIL", "MODULE_ID", "ENTITY", "DOCUMENT_ID", "STARTED", "STARTED_BY",
+        "TEMPLATE_ID"]  # fmt: skip
+
+    def run(template: int = waiting) -> str:
+        return str(j.do("bizproc.workflow.start", TEMPLATE_ID=template, DOCUMENT_ID=document))
+
+    def task() -> int:
+        run(asking)
+        return int(j.do("bizproc.task.list", select=["ID"], filter={"STATUS": 0, "USER_ID": 1})[0]["ID"])
+
+    run()
+    task()
+    approval = {"kind": "approve", "users": [1], "name": "Согласны?"}
+    run(
+        j.portal.control(
+            "POST", "workflow-templates", {"entity_type_id": 1, "name": "n", "activities": [{"task": approval}]}
+        )["id"]
+    )
+    j.do("userfieldtype.add", USER_TYPE_ID="known", HANDLER="http://127.0.0.1:9/f", TITLE="Тип", DESCRIPTION="x")
+    j.do("messageservice.sender.add", CODE="known", TYPE="SMS", HANDLER="http://127.0.0.1:9/s", NAME="СМС")
+    sms = j.portal.control("POST", "sms", {"code": "known", "phone": "+79005550001", "text": "x"})["message_id"]
+    return {
+        "bizproc.activity.add": {"CODE": "new", "HANDLER": "http://127.0.0.1:9/a", "NAME": "n"},
+        "bizproc.activity.update": {"CODE": "known", "FIELDS": {"NAME": "n2"}},
+        "bizproc.activity.delete": {"CODE": "new"},
+        "bizproc.workflow.template.add": {"DOCUMENT_TYPE": kind, "NAME": "n", "TEMPLATE_DATA": data},
+        "bizproc.workflow.template.update": {"ID": own, "FIELDS": {"NAME": "n2"}},
+        "bizproc.workflow.template.delete": lambda: {
+            "ID": j.do("bizproc.workflow.template.add", DOCUMENT_TYPE=kind, NAME="x", TEMPLATE_DATA=data)
+        },
+        "bizproc.workflow.template.list": {"select": ["ID", "NAME", "USER_ID", "SYSTEM_CODE"]},
+        "bizproc.workflow.start": {"TEMPLATE_ID": waiting, "DOCUMENT_ID": document},
+        "bizproc.workflow.instances": {"select": columns},
+        "bizproc.workflow.terminate": lambda: {"ID": run(), "STATUS": "x"},
+        "bizproc.workflow.kill": lambda: {"ID": run()},
+        "bizproc.task.list": {"select": ["*"]},
+        "bizproc.task.complete": lambda: {"TASK_ID": task(), "STATUS": 3, "FIELDS": {"who": "x"}},
+        "bizproc.task.delegate": lambda: {"TASK_IDS": [task()], "FROM_USER_ID": 1, "TO_USER_ID": 4},
+        "userfieldtype.add": {"USER_TYPE_ID": "new", "HANDLER": "http://127.0.0.1:9/g", "TITLE": "t"},
+        "userfieldtype.update": {"USER_TYPE_ID": "known", "TITLE": "t2", "HANDLER": "http://127.0.0.1:9/f"},
+        "userfieldtype.delete": {"USER_TYPE_ID": "new"},
+        "messageservice.sender.add": {
+            "CODE": "new", "TYPE": "SMS", "HANDLER": "http://127.0.0.1:9/s", "NAME": "n",
+        },
+        "messageservice.sender.update": {"CODE": "known", "NAME": "n2"},
+        "messageservice.sender.delete": {"CODE": "new"},
+        "messageservice.message.status.update": {"CODE": "known", "MESSAGE_ID": sms, "STATUS": "delivered"},
+    }  # fmt: skip
+
+
+NO_REFUSAL |= {
+    "bizproc.activity.list", "bizproc.workflow.template.list", "bizproc.workflow.instances", "bizproc.task.list",
+    "userfieldtype.list", "messageservice.sender.list",
+}  # fmt: skip
+NO_OBJECT |= {"bizproc.activity.add"}
+ABSENT |= {
+    "bizproc.workflow.start": {"TEMPLATE_ID": 999999, "DOCUMENT_ID": ["crm", "CCrmDocumentLead", "LEAD_1"]},
+    "bizproc.workflow.terminate": {"ID": "absent"},
+    "bizproc.workflow.kill": {"ID": "absent"},
+    "bizproc.task.complete": {"TASK_ID": 999999, "STATUS": 3},
+    "bizproc.task.delegate": {"TASK_IDS": [999999], "FROM_USER_ID": 1, "TO_USER_ID": 4},
+    "userfieldtype.add": {"USER_TYPE_ID": "x", "HANDLER": "ftp://127.0.0.1/x"},
+    "userfieldtype.update": {"USER_TYPE_ID": "absent"},
+    "userfieldtype.delete": {"USER_TYPE_ID": "absent"},
+    "messageservice.sender.add": {"CODE": "x", "NAME": "x", "TYPE": "PIGEON"},
+    "messageservice.sender.update": {"CODE": "absent", "NAME": "x"},
+}
