@@ -56,10 +56,13 @@ def _tolerant(raw: str) -> Any:
     text = re.sub(r"^\s*\.\.\.,?\s*$", "", text, flags=re.M)
     text = re.sub(r'(["\d\]}el])(\s*\n\s*")', r"\1,\2", text)
     text = re.sub(r",(\s*[}\]])", r"\1", text)
-    try:
-        return json.loads(text, strict=False)
-    except ValueError:
-        return None
+    bare = re.sub(r'"(?:[^"\\]|\\.)*"', "", text)
+    for missing in ("", "}" * max(0, bare.count("{") - bare.count("}"))):
+        try:
+            return json.loads(text + missing, strict=False)
+        except ValueError:
+            continue
+    return None
 
 
 def request_of(text: str) -> Any:

@@ -13,8 +13,6 @@ SHORTS = {"L": "lead", "D": "deal", "Q": "quote"}
 LISTED = {
     "crm.automation.trigger.delete": "its page has no example of its own",
     "crm.type.list": "the page's request is no JSON; the contract test calls the method",
-    "crm.activity.layout.blocks.set": "the page's request is no JSON that can be read; the other two of the family are",
-    "crm.timeline.layout.blocks.set": "the same",
     "crm.lead.list": "the page's answer is no JSON; its keys are those of crm.lead.get",
 }
 # Parts of the paths of an answer's example that this portal does not show, each with its reason.
@@ -449,6 +447,8 @@ RULES += [
     (r"crm\.activity\.binding\.delete", {"activityId": _bound_twice, "entityTypeId": lambda world: 3,
         "entityId": _of("contact")}),
     (r"crm\.activity\.layout\.blocks\.(get|delete)", {"activityId": lambda world: _blocks(world, "activity")}),
+    (r"crm\.activity\.layout\.blocks\.set", {"activityId": _fresh("activity")}),
+    (r"crm\.timeline\.layout\.blocks\.set", {"timelineId": _fresh("comment")}),
     (r"crm\.timeline\.layout\.blocks\.(get|delete)", {"timelineId": lambda world: _blocks(world, "timeline")}),
     (r"crm\.timeline\.comment\.(get|update)", {"id": _of("comment")}),
     (r"crm\.timeline\.comment\.list", {"filter.ENTITY_ID": lambda world: (world.comment, world.deal)[1]}),
@@ -504,3 +504,50 @@ RULES += [
     (r"userfieldconfig\.list", {"filter.multiple": lambda world: world.userfield_spa and "Y"}),
     (r"userfieldconfig\.delete", {"id": _fresh("userfield_spa")}),
 ]  # fmt: skip
+
+# --- what is refused --------------------------------------------------------------------------------------------------
+
+# Methods without a parameter that could be wrong, or whose page documents no refusal of a wrong one.
+_NO_REFUSAL = re.compile(
+    r"crm\.(.*\.(fields|types)|enum\..*|(lead|deal|contact|company|quote)\.(list|details\.configuration\..*)"
+    r"|requisite\.(list|preset\.(list|countries)|bankdetail\.list|link\.list)|address\.list|currency\.(list|base\.get)"
+    r"|activity\.(badge\.list|type\.list)|duplicate\.volatileType\.(list|fields)|timeline\.(icon|logo)\.list"
+    r"|type\.list|.*\.userfield\.list|status\.(list|entity\.items)|settings\.mode\.get|automation\.trigger\.list"
+    r"|userfield\.settings\.fields|timeline\.logmessage\.list|deal\.recurring\.list|activity\.list)"
+)
+# Methods that speak of no stored object, or take any id in what they store.
+_NO_OBJECT = re.compile(
+    r"crm\.((lead|deal|contact|company|quote)\.(add|userfield\.add)|item\.(add|import|batchImport|list|fields)"
+    r"|type\.add|category\.(add|list)|status\.add|currency\.add|activity\.(badge\.add|type\.add)"
+    r"|item\.details\.configuration\..*|timeline\.(icon|logo)\.add|duplicate\.findbycomm|stagehistory\.list"
+    r"|duplicate\.volatileType\.register|requisite\.(preset\.add|userfield\.add)|automation\.trigger\.add)"
+)
+
+
+def refuses_nonsense(name: str) -> bool:
+    """True for methods of CRM that answer nonsense by an error."""
+    return _NO_REFUSAL.fullmatch(name) is None and name not in ("userfieldconfig.list",)
+
+
+def refuses_absent(name: str) -> bool:
+    """True for methods of CRM that answer an object that does not exist by an error."""
+    return refuses_nonsense(name) and _NO_OBJECT.fullmatch(name) is None and name != "userfieldconfig.getTypes"
+
+
+_TYPE_KEY = re.compile(r"(?i).*(type_?id|type|sort|user_?id|assigned_?by_?id|responsible_?id|country_?id)$")
+
+
+def absent(value: Any, key: str = "") -> Any:
+    """The example's request with ids that no portal has."""
+    if isinstance(value, dict):
+        if not key and len(value) == 1 and not isinstance(next(iter(value.values())), (dict, list)):
+            return {name: 999999 if str(child).isdigit() else "absent" for name, child in value.items()}
+        return {name: absent(child, name) for name, child in value.items()}
+    if isinstance(value, list):
+        return [absent(child, key) for child in value]
+    bare = key.lower().lstrip("=@!<>")
+    if _TYPE_KEY.match(bare):
+        return value
+    if bare.endswith("id") or bare.endswith("ids"):
+        return 999999 if str(value).isdigit() else "absent"
+    return "absent" if bare == "code" else "ABSENT_999999" if bare == "target" else value

@@ -1,43 +1,20 @@
 """The documentation's examples are replayed: their request in, the key tree of their answer compared.
 
-Examples lie in tests/contract/examples (made by tests/contract/extract.py). A family plugs in by a module
-tests/sandbox/example_<name>.py with FAMILIES, World(do), fit(world, name, request), LISTED and DIFFERS.
+tests/contract/families.py says how a family plugs in.
 """
 
 from __future__ import annotations
 
-import importlib
-import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
 from sandbox.client import Sandbox
-from sandbox.method import METHODS, METHODS_V3, load_methods
 from tests.contract.compare import lacking
-
-load_methods()
-HERE = Path(__file__).parent
-CONTRACT: dict[str, Any] = json.loads((HERE.parent / "contract" / "methods.json").read_text())
-MODULES = [importlib.import_module(f"tests.sandbox.{path.stem}") for path in sorted(HERE.glob("example_*.py"))]
-SERVED = {entry.name for entry in METHODS.values()} | {f"api/{entry.name}" for entry in METHODS_V3.values()}
-
-
-def _examples() -> dict[str, tuple[Any, dict[str, Any]]]:
-    """name -> (its module, its example) of every served method of the families that are plugged in."""
-    found = {}
-    for module in MODULES:
-        for family in module.FAMILIES:
-            listed = json.loads((HERE.parent / "contract" / "examples" / f"{family}.json").read_text())
-            found |= {name: (module, example) for name, example in listed.items() if name in SERVED}
-    return found
-
-
-EXAMPLES = _examples()
-REPLAYED = sorted(name for name, (module, _) in EXAMPLES.items() if name not in module.LISTED)
+from tests.contract.families import CONTRACT, DIFFERS, EXAMPLES, LISTED, MODULES, REPLAYED, SERVED, family_of, fitted
+from tests.contract.table import BEGIN, END, PAGE, written
 
 
 class Portal:
@@ -48,7 +25,7 @@ class Portal:
         sandbox.application(handler="http://127.0.0.1:9/app")
         sandbox.finish_install()
         self.token = sandbox.token_of(1)
-        self.worlds = {module.__name__: module.World(self.do) for module in MODULES}
+        self.worlds: dict[str, Any] = {}
 
     def call(self, name: str, params: Any) -> requests.Response:
         query = {} if isinstance(params, dict) else {"auth": self.token}
@@ -67,26 +44,27 @@ def portal() -> Iterator[Portal]:
         yield Portal(sandbox)
 
 
-def _fitted(portal: Portal, name: str) -> Any:
-    module, example = EXAMPLES[name]
-    return module.fit(portal.worlds[module.__name__], name, json.loads(json.dumps(example["request"] or {})))
-
-
 @pytest.mark.parametrize("name", REPLAYED)
 def test_an_example_of_the_documentation_gets_its_answer(portal: Portal, name: str) -> None:
-    module, example = EXAMPLES[name]
-    request = _fitted(portal, name)
+    request = fitted(portal.worlds, portal.do, name)
     answer = portal.call(name, request)
     assert answer.status_code == 200, (request, answer.text)
-    tree = example["answer"] or CONTRACT[name]["result"]
-    wrong = lacking(tree, answer.json(), module.DIFFERS.get(name, {}))
+    tree = EXAMPLES[name][1]["answer"] or CONTRACT[name]["result"]
+    wrong = lacking(tree, answer.json(), DIFFERS.get(name, {}))
     assert wrong == [], f"{request}\n{answer.text[:1500]}"
 
 
 def test_every_served_method_of_a_family_is_replayed_or_listed_with_a_reason() -> None:
     families = {family for module in MODULES for family in module.FAMILIES}
-    served = {name for name in SERVED if name.removeprefix("api/").split(".")[0] in families}
-    listed = {name: reason for module in MODULES for name, reason in module.LISTED.items()}
-    assert served - set(REPLAYED) - set(listed) == set()
-    assert [name for name, reason in listed.items() if not reason or name not in SERVED] == []
+    served = {name for name in SERVED if family_of(name) in families}
+    assert served - set(REPLAYED) - set(LISTED) == set()
+    assert [name for name, reason in LISTED.items() if not reason or name not in SERVED] == []
     assert [name for name, (_, example) in EXAMPLES.items() if not example["page"]] == []
+    assert [name for name in DIFFERS if name not in SERVED] == []
+
+
+def test_the_table_of_the_documentation_is_what_the_tests_say() -> None:
+    page = PAGE.read_text()
+    assert BEGIN in page
+    assert END in page
+    assert written(page) == page, "run: python -m tests.contract.table"
