@@ -5,6 +5,8 @@ b24app --config config.toml web | worker | clock    the same in parts, for sever
 b24app --config config.toml doctor         what works and what needs a person; exit status 0 or 1
 b24app plan [--portal HOST]                what the playbook would add or change on the portal; changes nothing
 b24app apply | undo | export [--portal]    carry that out | take it back | write the portal as a playbook
+b24app manual [--playbook FILE] [--out FOLDER] [--pdf] [--en]    the managers' instruction, written from the playbook
+b24app advise [--playbook FILE]            what the rules for status scales find in it; exit status 0 or 1
 b24app demo [--once]                       the scene on a sandbox portal; needs no configuration
 b24app sandbox ...                         the sandbox portal alone (`python -m sandbox ...`)
 """
@@ -73,6 +75,13 @@ def _parser() -> argparse.ArgumentParser:
         ("export", "записать портал как сценарий / write the portal as a playbook"),
     ):
         commands.add_parser(name, help=text).add_argument("--portal", default="", metavar="HOST")
+    manual = commands.add_parser("manual", help="инструкция менеджерам из сценария / the managers' instruction")
+    manual.add_argument("--out", type=Path, default=Path(), metavar="FOLDER", help="куда писать / where to")
+    manual.add_argument("--pdf", action="store_true", help="и PDF, через Chromium / and a PDF, by Chromium")
+    manual.add_argument("--en", action="store_true", help="по-английски / in English")
+    advise = commands.add_parser("advise", help="что не так со шкалой статусов / what is wrong with the status scale")
+    for command in (manual, advise):
+        command.add_argument("--playbook", default="", metavar="FILE", help="сценарий / the playbook")
     demo = commands.add_parser("demo", help="показ на учебном портале / the scene on a sandbox portal")
     demo.add_argument("--once", action="store_true", help="сыграть и выйти: 0 или 1 / play and exit 0 or 1")
     demo.add_argument("--port", type=int, default=0, help="порт портала / the portal's port")
@@ -90,6 +99,8 @@ def _run(options: argparse.Namespace, rest: Sequence[str]) -> int:
             from b24app.demo import demo
 
             return demo(once=options.once, port=options.port, language="en" if options.en else "")
+        case "manual" | "advise":
+            return _about_playbook(options)
     settings = config.load(options.config)
     logs.setup(settings.app.log_level, secrets=_secrets(settings))
     match options.command:
@@ -111,6 +122,28 @@ def _run(options: argparse.Namespace, rest: Sequence[str]) -> int:
                 services.dispose()
     redis_url = _redis_url(settings)
     return _serve(_services(settings, redis_url), options, redis_url)
+
+
+def _about_playbook(options: argparse.Namespace) -> int:
+    """Runs what needs the playbook alone: the one named, else the configured one, else ours."""
+    from b24app import manual
+    from b24app.playbook import load_playbook
+
+    path = options.playbook
+    if not path and options.config.is_file():
+        path = config.load(options.config).playbook.path
+    playbook = load_playbook(path)
+    if options.command == "advise":
+        text, count = manual.advice_text(playbook)
+        sys.stdout.write(text)
+        return 1 if count else 0
+    try:
+        for file in manual.write_manual(playbook, path, options.out, "en" if options.en else "ru", pdf=options.pdf):
+            print(file)
+    except manual.NotPrinted as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
 
 
 def _serve(services: Services, options: argparse.Namespace, redis_url: str) -> int:
