@@ -43,7 +43,7 @@ def refused(text: str, code: str = "") -> RestError:
 
 def known_type(portal: Portal, type_id: str) -> bool:
     """True for the system's types and for those that applications registered (rest_...)."""
-    return type_id in TYPES or portal["userfield_types"].first(CODE=type_id) is not None
+    return type_id in TYPES or portal["userfield_types"].first(FULL=type_id) is not None
 
 
 def full_name(given: str, prefix: str) -> str:

@@ -90,7 +90,7 @@ _serve("requisite", "CRM_REQUISITE")
 
 @method("crm.userfield.types", scope="crm")
 def types(call: Call) -> list[Row]:
-    own = [{"ID": row["CODE"], "title": row["TITLE"]} for row in call.portal["userfield_types"]]
+    own = [{"ID": row["FULL"], "title": row["TITLE"]} for row in call.portal["userfield_types"]]
     return [{"ID": key, "title": title} for key, title in userfields.TYPES.items()] + own
 
 
@@ -294,7 +294,7 @@ def config_list(call: Call) -> Page:
 @method("userfieldconfig.getTypes", scope="userfieldconfig", params="moduleId!", style="controller")
 def config_types(call: Call) -> Row:
     _module(call)
-    known = {**userfields.TYPES, **{row["CODE"]: row["TITLE"] for row in call.portal["userfield_types"]}}
+    known = {**userfields.TYPES, **{row["FULL"]: row["TITLE"] for row in call.portal["userfield_types"]}}
     return {"types": {key: {"userTypeId": key, "description": text} for key, text in known.items()}}
 
 

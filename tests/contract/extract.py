@@ -42,11 +42,12 @@ def pages(clone: str) -> dict[str, str]:
     return found
 
 
-def method_of(text: str) -> str:
-    """The method that a page describes, or "" for another kind of page."""
+def method_of(text: str, served: dict[str, str]) -> str:
+    """The served method that a page describes, by its title or its example; "" for another page."""
     title = re.search(r"^# .*?((?:[a-zA-Z0-9_]+\.)+[a-zA-Z0-9_]+)\s*$", text, re.M)
     called = re.search(r"/rest/(?:\*\*[a-z_]+\*\*/)*((?:[a-zA-Z0-9_]+\.)+[a-zA-Z0-9_]+)(?:\.json)?[\s\"'?]", text)
-    return title.group(1) if title else called.group(1) if called else ""
+    names = [served.get(found.group(1).lower(), "") for found in (title, called) if found]
+    return next((name for name in names if name), "")
 
 
 def _tolerant(raw: str) -> Any:
@@ -143,7 +144,7 @@ def main(clone: str, families: list[str]) -> None:
     found: dict[str, dict[str, Any]] = {}
     for page, text in pages(clone).items():
         v3 = "rest-v3" in page
-        name = (served_v3 if v3 else served).get(method_of(text).lower(), "")
+        name = method_of(text, served_v3 if v3 else served)
         family = name.removeprefix("api/").split(".")[0]
         if not name or (families and family not in families):
             continue

@@ -23,6 +23,10 @@ def group_of(name: str) -> str:
     return f"REST 3.0 {words[0]}" if name.startswith("api/") else head
 
 
+def _quoted(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
 def table() -> str:
     """The Markdown of the table and of the differences below it."""
     rows: dict[str, Counter[str]] = {}
@@ -51,7 +55,7 @@ def table() -> str:
             names += [name] * (name not in names)
             found += [path] * (path not in found)
     for reason, (names, found) in reasons.items():
-        lines.append(f"- {', '.join(f'`{path}`' for path in found)} of {', '.join(f'`{name}`' for name in names)}: {reason}")
+        lines.append(f"- {_quoted(found)} of {_quoted(names)}: {reason}")
     return "\n".join(lines)
 
 
