@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable
 
 from b24app.errors import B24AppError, ConfigError
+from b24app.rules.scale import advise
 from b24app.services import Services
 from b24app.store.applied import Applied
 from b24app.store.portals import PortalRow, all_portals
@@ -28,7 +29,11 @@ def run(services: Services, command: str, host: str) -> int:
     try:
         match command:
             case "plan":
-                return show(plan(services, row.member_id), row.host)
+                status = show(plan(services, row.member_id), row.host)
+                advised = len(advise(services.playbook.lead)) + len(advise(services.playbook.deal))
+                if advised:
+                    sys.stdout.write(f"Шкала статусов, замечаний / status scale, findings: {advised} (b24app advise)\n")
+                return status
             case "apply":
                 return tell(apply(services, row.member_id))
             case "undo":
