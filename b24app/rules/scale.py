@@ -63,7 +63,7 @@ WHY = {
 """The rule's reason, by its number in the requirements."""
 
 _WORD = re.compile(r"[а-яa-z0-9]+")
-_EMPTY = frozenset({"и", "в", "на", "с", "по", "к", "о", "у", "за", "для", "от", "до", "не", "или", "а", "the", "of"})
+_EMPTY = frozenset({"и", "в", "на", "с", "по", "к", "о", "у", "за", "для", "от", "до", "или", "а", "the", "of"})
 _NEEDED = frozenset({"не", "надо", "нужно", "необходимо", "срочно"})
 _INFINITIVE = re.compile(r"\w{2,}(?:[аеиоуыя]ть|йти|ести|езти)(?:ся|сь)?")
 _NOUNS_LIKE_VERBS = frozenset({"печать", "память", "кровать", "сеть", "нить", "мать", "вести", "новости"})
@@ -75,10 +75,10 @@ _NOT_DONE = frozenset(
         *("нужен", "нужна", "нужны", "должен", "важен"),
     )
 )
-_MOMENT = re.compile(r"(?:под)?готов(?:лен|к|о$|а$|ы$|$)|составлен|сформирован|отправлен|отослан|выслан")
-_PREPARED = re.compile(r"(?:под)?готов(?:лен|к|о$|а$|ы$|$)|составлен|сформирован")
+_PREPARED = re.compile(r"\b(?:подготовлен|составлен|сформирован|готов[оаы]?\b(?! к\b))")
+_SENT = re.compile(r"\b(?:отправлен|отослан|выслан)")
 _COUNTED = re.compile(
-    r"(?:\d+(?:-?(?:й|ый|ой|ий|е))?|перв\w+|втор\w+|трет\w+|повторн\w+)\s+(?:звон|письм|контакт|касан|попыт)"
+    r"(?:\d+(?:-?(?:й|ый|ой|ий|е))?|втор(?:ой|ая|ое)|трет(?:ий|ья|ье)|повторн\w+)\s+(?:звон|письм|контакт|касан|попыт)"
     r"|(?:звон|письм|контакт|касани|попытк|недозвон)\w*\W{0,3}\d+"
 )
 _UNREACHED = re.compile(r"недозвон|не дозвон|не отвеча|не берет трубк|не бер[её]т")
@@ -191,7 +191,7 @@ def _duplicates(process: Process) -> Iterator[Advice]:
 
 
 def _of_stage(process: Process, stage: Stage) -> Iterator[Advice]:
-    name = stage.name.ru.lower().replace("ё", "е")
+    name = _plain(stage.name.ru)
     if stage.criterion is None:
         yield _advice("ST-9", stage.key, f"У «{stage.name.ru}» нет критерия", f"“{stage.name.en}” has no criterion")
     if stage.semantics != "process":
@@ -206,7 +206,7 @@ def _of_stage(process: Process, stage: Stage) -> Iterator[Advice]:
             f"«{stage.name.ru}» — это то же действие, что в задаче «{task}»",
             f"“{stage.name.en}” is the very action of the task “{task}”",
         )
-    if any(_MOMENT.match(word) for word in _words(name)):
+    if _PREPARED.search(name) or _SENT.search(name):
         yield _moments(process, stage)
     if _COUNTED.search(name) or _UNREACHED.search(name):
         yield _advice(
@@ -220,7 +220,7 @@ def _of_stage(process: Process, stage: Stage) -> Iterator[Advice]:
 def _moments(process: Process, stage: Stage) -> Advice:
     place = process.order(stage.key)
     after = process.stages[place + 1] if place + 1 < len(process.stages) else None
-    if after is not None and _PREPARED.search(stage.name.ru.lower()) and _object(stage) & _object(after):
+    if after is not None and _PREPARED.search(_plain(stage.name.ru)) and _object(stage) & _object(after):
         ru, en = f" перед «{after.name.ru}»", f" before “{after.name.en}”"
     else:
         ru, en = ": назовите состояние, которое после этого длится", ": name the state that lasts after it"
@@ -230,16 +230,20 @@ def _moments(process: Process, stage: Stage) -> Advice:
 
 
 def _words(name: str) -> list[str]:
-    return _WORD.findall(name.lower().replace("ё", "е"))
+    return _WORD.findall(_plain(name))
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("ё", "е")
 
 
 def _roots(name: str) -> frozenset[str]:
-    """The words that say something, each by its beginning, words of one meaning as one."""
+    """The words that say something, each by its beginning, words of one meaning as one; done is not going on."""
     found = set()
     for word in _words(name):
         if word not in _EMPTY:
             group = next((place for place, starts in enumerate(_SAME) if word.startswith(starts)), None)
-            found.add(word[:5] if group is None else f"={group}")
+            found.add(word[:5] if group is None else f"={group}{'!' if _is_done(word) else ''}")
     return frozenset(found)
 
 
@@ -250,7 +254,8 @@ def _alike(one: str, other: str) -> bool:
 
 def _object(stage: Stage) -> frozenset[str]:
     """What the stage's action is done with: «КП» of «Подготовлено КП»."""
-    return _roots(" ".join(word for word in _words(stage.name.ru) if not _MOMENT.match(word)))
+    words = _words(stage.name.ru)
+    return _roots(" ".join(word for word in words if not _PREPARED.match(word) and not _SENT.match(word)))
 
 
 def _is_action(name: str) -> bool:
