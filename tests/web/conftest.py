@@ -207,8 +207,9 @@ def served(sandbox: Sandbox, redis_url: str, tmp_path_factory: pytest.TempPathFa
         yield services
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Chromium, ended with the module: two at once in one process do not go together."""
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield launched
