@@ -7,6 +7,7 @@ language; texts fill {field} only. Every mistake is named by its path, all at on
 
 from __future__ import annotations
 
+import itertools
 import tomllib
 from collections.abc import Iterator
 from datetime import date, time, timedelta
@@ -21,6 +22,7 @@ from phonenumbers import SUPPORTED_REGIONS
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -32,6 +34,7 @@ from pydantic import (
 from b24app.entities import DEAL, LEAD
 from b24app.errors import ConfigError
 from b24app.rules.assignment import Policy
+from b24app.rules.working_time import Hours as WorkHours
 from b24app.rules.working_time import WorkCalendar
 
 BUILT_IN = "kitchen.toml"
@@ -96,8 +99,26 @@ class LocalText(_Section):
 Key = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 
 
+def _hours_of(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    opens, dash, closes = (part.strip() for part in value.partition("-"))
+    try:
+        if dash:
+            return time.fromisoformat(opens.zfill(5)), time.fromisoformat(closes.zfill(5))
+    except ValueError:
+        pass
+    raise ValueError(f'нужно как "13:00-14:00" / like "13:00-14:00": {value}')
+
+
+_ShiftHours = Annotated[WorkHours, BeforeValidator(_hours_of)]
+
+
 class Hours(_Section):
-    """[hours]: used where the portal's calendar settings cannot be read; the time zone always."""
+    """[hours]: opening, closing and weekend where the portal's calendar settings cannot be read; the rest always.
+
+    `shifts` are the hours of single weekdays, whatever the portal says; `short_days` lose so many minutes at their end.
+    """
 
     time_zone: Annotated[str, AfterValidator(_zone)] = "Europe/Moscow"
     opens: time = time(9)
@@ -106,6 +127,20 @@ class Hours(_Section):
     country: Annotated[str, AfterValidator(_holidays_of)] = "RU"
     days_off: tuple[date, ...] = ()
     work_days: tuple[date, ...] = ()
+    lunch: Annotated[WorkHours | None, BeforeValidator(_hours_of)] = None
+    shifts: dict[Literal["MO", "TU", "WE", "TH", "FR", "SA", "SU"], tuple[_ShiftHours, ...]] = {}
+    short_days: dict[date, Annotated[int, Field(gt=0, lt=24 * 60)]] = {}
+
+    @field_validator("shifts")
+    @classmethod
+    def _in_order(cls, value: dict[str, tuple[WorkHours, ...]]) -> dict[str, tuple[WorkHours, ...]]:
+        for weekday, shifts in value.items():
+            for (_, closes), (opens, _) in itertools.pairwise(shifts):
+                if opens < closes:
+                    raise ValueError(f"{weekday}: смены по порядку, без наложений / shifts in order, not overlapping")
+            if any(closes <= opens for opens, closes in shifts[:-1]):
+                raise ValueError(f"{weekday}: через полночь идёт только последняя / only the last goes over midnight")
+        return value
 
     def calendar(self) -> WorkCalendar:
         """Returns the office's calendar as the playbook says it."""
@@ -117,6 +152,9 @@ class Hours(_Section):
             days_off=frozenset(self.days_off),
             work_days=frozenset(self.work_days),
             country=self.country,
+            lunch=self.lunch,
+            shifts=frozenset((WEEKDAYS[day], shifts) for day, shifts in self.shifts.items()),
+            short_days=frozenset(self.short_days.items()),
         )
 
 
@@ -152,6 +190,13 @@ class Assignment(_Section):
         )
 
 
+class MissedCallSms(_Section):
+    """Who is told of a missed call by SMS: the distribution's head, or people by their ids; to their mobile numbers."""
+
+    to: Annotated[tuple[int, ...], Field(min_length=1)] | Literal["head"]
+    text: Annotated[str, Field(min_length=1), _fields("phone", "time")] = "Пропущенный звонок: {phone}, {time}"
+
+
 class Intake(_Section):
     """[intake]: which enquiries are distributed, and what their manager is asked to do."""
 
@@ -166,6 +211,7 @@ class Intake(_Section):
     import_from: Annotated[int, Field(ge=2)] = 50
     import_window_minutes: Annotated[int, Field(gt=0)] = 5
     country: Annotated[str, AfterValidator(_numbers_of)] = "RU"
+    missed_call_sms: MissedCallSms | None = None
 
     @property
     def call_lost_after(self) -> timedelta:
@@ -176,6 +222,14 @@ class Intake(_Section):
     def import_window(self) -> timedelta:
         """Within which leads of one creator are counted as one import."""
         return timedelta(minutes=self.import_window_minutes)
+
+
+class Sms(_Section):
+    """[sms]: the recipient's quiet hours, in which a message waits for the morning, and how long one may be."""
+
+    quiet_from: time = time(21)
+    quiet_to: time = time(9)
+    max_segments: Annotated[int, Field(ge=1, le=20)] = 6
 
 
 class Texts(_Section):
@@ -481,6 +535,7 @@ class Playbook(_Section):
     hours: Hours = Hours()
     assignment: Assignment = Assignment()
     intake: Intake = Intake()
+    sms: Sms = Sms()
     texts: Texts = Texts()
     lead: Process = Process()
     deal: Process = Process()

@@ -33,6 +33,36 @@ def test_hours_become_a_calendar() -> None:
     assert calendar.is_working_day(date(2026, 12, 27))
 
 
+def test_lunch_shifts_and_short_days_become_part_of_the_calendar() -> None:
+    calendar = parse_playbook(
+        'name = "x"\n[hours]\nlunch = "13:00-14:00"\nshifts.SA = ["9:00-12:00", "15:00-01:00"]\nshifts.MO = []\n'
+        "[hours.short_days]\n2026-12-30 = 90\n",
+        "x",
+    ).hours.calendar()
+    assert calendar.lunch == (time(13), time(14))
+    assert calendar.shifts == {(0, ()), (5, ((time(9), time(12)), (time(15), time(1))))}
+    assert calendar.short_days == {(date(2026, 12, 30), 90)}
+
+
+@pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        ('lunch = "13"', "hours.lunch"),
+        ('lunch = "13:00-25:00"', "hours.lunch"),
+        ("lunch = 13", "hours.lunch"),
+        ('shifts.SB = ["10:00-12:00"]', "hours.shifts.SB.[key]"),
+        ('shifts.SA = ["10:00-12:00", "11:00-15:00"]', "hours.shifts"),
+        ('shifts.SA = ["22:00-02:00", "03:00-04:00"]', "hours.shifts"),
+        ("short_days.2026-02-30 = 60", "hours.short_days.2026-02-30.[key]"),
+        ("short_days.2026-12-30 = 0", "hours.short_days.2026-12-30"),
+    ],
+)
+def test_a_mistake_in_the_hours_is_named(line: str, path: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_playbook(f'name = "x"\n[hours]\n{line}\n', "my.toml")
+    assert f"  {path}: " in str(caught.value)
+
+
 def test_every_mistake_is_named_at_once_by_its_path() -> None:
     text = """
     name = "x"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -188,13 +189,11 @@ def calendar_of(value: Any, playbook: WorkCalendar) -> WorkCalendar:
     weekend = value.get("week_holidays")
     days = frozenset(WEEKDAYS[d] for d in weekend if d in WEEKDAYS) if isinstance(weekend, list) else playbook.weekend
     yearly = frozenset(_days_of_year(value.get("year_holidays")))
-    return WorkCalendar(
-        time_zone=playbook.time_zone,
+    return replace(
+        playbook,
         opens=_hour(value.get("work_time_start")) or playbook.opens,
         closes=_hour(value.get("work_time_end")) or playbook.closes,
         weekend=days,
-        days_off=playbook.days_off,
-        work_days=playbook.work_days,
         yearly_off=yearly,
         yearly_work=frozenset(_days_of_year(value.get("year_workdays"))),
         country=playbook.country if days == frozenset({5, 6}) else "",

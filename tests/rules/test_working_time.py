@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from b24app.rules.working_time import WorkCalendar
+from b24app.rules.working_time import WorkCalendar, duration_text
 
 MOSCOW = WorkCalendar(country="RU", closes=time(18))
 
@@ -148,6 +148,7 @@ def test_opening_stays_at_nine_over_a_change_of_the_clock(zone: str, start: str,
 moments = st.integers(0, 60 * 60 * 24 * 500).map(
     lambda seconds: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
 )
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 lengths = st.integers(1, 60 * 60 * 40).map(lambda seconds: timedelta(seconds=seconds))
 calendars = st.builds(
     WorkCalendar,
@@ -156,6 +157,15 @@ calendars = st.builds(
     closes=st.sampled_from([time(0), time(2), time(13), time(18, 30)]),
     weekend=st.sampled_from([frozenset({5, 6}), frozenset({6}), frozenset()]),
     country=st.sampled_from(["", "RU"]),
+    lunch=st.sampled_from([None, (time(13), time(14)), (time(23, 30), time(0, 30))]),
+    shifts=st.sampled_from(
+        [
+            frozenset(),
+            frozenset({(5, ((time(10), time(15)),))}),
+            frozenset({(0, ((time(8), time(12)), (time(13), time(19)))), (1, ((time(7), time(3)),)), (3, ())}),
+        ]
+    ),
+    short_days=st.sampled_from([frozenset(), frozenset((date(2026, 11, day), 60) for day in range(1, 30))]),
 )
 
 
@@ -192,3 +202,182 @@ def test_next_opening_is_open_and_nothing_is_open_before(calendar: WorkCalendar,
     assert calendar.is_open(opening)
     assert opening == now or not calendar.is_open(now)
     assert opening == now or not calendar.is_open(now + (opening - now) / 2)
+
+
+# lunch, shifts, short days
+
+KITCHEN = WorkCalendar(
+    country="RU",
+    lunch=(time(13), time(14)),
+    short_days=frozenset((date(2026, month, day), 60) for month, day in [(4, 30), (5, 8), (6, 11), (11, 3)]),
+)
+
+
+def test_2026_has_the_decreed_hours_of_a_forty_hour_week() -> None:
+    year = KITCHEN.between(at("2026-01-01T00:00:00+03:00"), at("2027-01-01T00:00:00+03:00"))
+    assert year == timedelta(hours=1972)
+
+
+@pytest.mark.parametrize(
+    ("start", "hours", "end"),
+    [
+        ("2026-11-27T11:00:00+03:00", 3, "2026-11-27T15:00:00+03:00"),  # over lunch
+        ("2026-11-27T10:00:00+03:00", 3, "2026-11-27T13:00:00+03:00"),  # ends where lunch begins
+        ("2026-11-27T13:20:00+03:00", 1, "2026-11-27T15:00:00+03:00"),
+        ("2026-11-03T15:00:00+03:00", 3, "2026-11-05T10:00:00+03:00"),  # a short day, then 4 November
+        ("2026-12-30T16:00:00+03:00", 3, "2027-01-11T10:00:00+03:00"),
+    ],
+)
+def test_lunch_and_short_days_are_no_working_time(start: str, hours: int, end: str) -> None:
+    assert KITCHEN.add_working(at(start), timedelta(hours=hours)) == at(end)
+    assert not KITCHEN.is_open(at("2026-11-27T13:30:00+03:00"))
+
+
+def test_shifts_of_a_weekday_work_whatever_the_week_says() -> None:
+    office = WorkCalendar(shifts=frozenset({(5, ((time(10), time(12)), (time(15), time(17)))), (0, ())}))
+    assert office.is_open(at("2026-11-21T15:30:00+03:00"))
+    assert not office.is_open(at("2026-11-21T13:00:00+03:00"))
+    assert not office.is_working_day(date(2026, 11, 23))
+    assert office.add_working(at("2026-11-20T17:00:00+03:00"), 4 * HOUR) == at("2026-11-21T16:00:00+03:00")
+
+
+def test_a_day_that_works_by_exception_has_usual_hours_where_its_weekday_has_none() -> None:
+    office = WorkCalendar(shifts=frozenset({(0, ())}), work_days=frozenset({date(2026, 11, 23)}))
+    assert office.next_opening(at("2026-11-22T12:00:00+03:00")) == at("2026-11-23T09:00:00+03:00")
+
+
+def test_a_night_shift_that_meets_the_next_one_is_not_counted_twice() -> None:
+    office = WorkCalendar(shifts=frozenset({(0, ((time(20), time(11)),)), (1, ((time(9), time(18)),))}))
+    night = office.between(at("2026-11-23T20:00:00+03:00"), at("2026-11-24T18:00:00+03:00"))
+    assert night == timedelta(hours=22)
+
+
+def test_a_night_shift_has_its_lunch_after_midnight() -> None:
+    office = WorkCalendar(opens=time(20), closes=time(8), lunch=(time(1), time(2)))
+    assert office.between(at("2026-11-23T20:00:00+03:00"), at("2026-11-24T08:00:00+03:00")) == 11 * HOUR
+
+
+def test_a_long_duration_is_counted_over_years() -> None:
+    end = MOSCOW.add_working(at("2026-01-12T09:00:00+03:00"), timedelta(hours=9 * 500))
+    assert MOSCOW.between(at("2026-01-12T09:00:00+03:00"), end) == timedelta(hours=9 * 500)
+    assert end.year == 2028
+
+
+@pytest.mark.parametrize(
+    ("visit", "before"),
+    [
+        ("2026-11-27T10:00:00+03:00", "2026-11-26T10:00:00+03:00"),
+        ("2026-11-23T15:00:00+03:00", "2026-11-20T15:00:00+03:00"),  # over a weekend
+        ("2027-01-11T11:00:00+03:00", "2026-12-30T11:00:00+03:00"),  # over the New Year
+        ("2026-05-12T11:30:00+03:00", "2026-05-08T10:30:00+03:00"),  # 8 May is an hour shorter
+        ("2026-11-05T11:00:00+03:00", "2026-11-03T10:00:00+03:00"),  # and so is 3 November
+        ("2026-03-10T12:00:00+03:00", "2026-03-06T12:00:00+03:00"),  # 9 March is moved from the 8th
+    ],
+)
+def test_one_working_day_before_and_a_minute_to_either_side(visit: str, before: str) -> None:
+    moment = KITCHEN.one_working_day_before(at(visit))
+    assert KITCHEN.between(moment, at(visit)) == KITCHEN.working_day == 8 * HOUR
+    assert moment == at(before)
+    assert not KITCHEN.more_than_one_working_day(moment, at(visit))
+    assert KITCHEN.more_than_one_working_day(moment - MINUTE, at(visit))
+    assert not KITCHEN.more_than_one_working_day(moment + MINUTE, at(visit))
+
+
+def test_what_is_said_of_the_evening_before_the_last_day() -> None:
+    visit = at("2026-11-27T09:00:00+03:00")
+    assert KITCHEN.one_working_day_before(visit) == at("2026-11-26T09:00:00+03:00")
+    assert not KITCHEN.more_than_one_working_day(at("2026-11-25T20:00:00+03:00"), visit)
+    assert KITCHEN.more_than_one_working_day(at("2026-11-25T17:59:00+03:00"), visit)
+
+
+# the steps as text
+
+
+@pytest.mark.parametrize(
+    ("start", "hours", "ru", "en"),
+    [
+        (
+            "2026-11-27T11:00:00+03:00",
+            3,
+            "Пт 27.11 11:00-15:00: 3 ч работы, обед 13:00-14:00 пропущен",
+            "Fri 27.11 11:00-15:00: 3 h of work, lunch 13:00-14:00 skipped",
+        ),
+        (
+            "2026-11-27T16:30:00+03:00",
+            3,
+            "Пт 27.11 16:30-18:00: 1 ч 30 мин работы\nСб 28.11 - Вс 29.11: выходной\n"
+            "Пн 30.11 09:00-10:30: 1 ч 30 мин работы",
+            "Fri 27.11 16:30-18:00: 1 h 30 min of work\nSat 28.11 - Sun 29.11: day off\n"
+            "Mon 30.11 09:00-10:30: 1 h 30 min of work",
+        ),
+        (
+            "2026-11-02T20:00:00+03:00",
+            8,
+            "Пн 02.11: рабочее время закончилось\n"
+            "Вт 03.11 09:00-17:00: 7 ч работы, обед 13:00-14:00 пропущен, короткий день, до 17:00\n"
+            "Ср 04.11: День народного единства\nЧт 05.11 09:00-10:00: 1 ч работы",
+            "Mon 02.11: working time is over\n"
+            "Tue 03.11 09:00-17:00: 7 h of work, lunch 13:00-14:00 skipped, short day, until 17:00\n"
+            "Wed 04.11: Unity Day\nThu 05.11 09:00-10:00: 1 h of work",
+        ),
+    ],
+)
+def test_the_way_is_told_step_by_step(start: str, hours: int, ru: str, en: str) -> None:
+    walk = KITCHEN.walk(at(start), timedelta(hours=hours))
+    assert (walk.text("ru"), walk.text("en")) == (ru, en)
+    assert walk.worked == timedelta(hours=hours)
+
+
+def test_the_way_back_is_negative_and_a_long_one_is_told_in_short() -> None:
+    walk = KITCHEN.walk_between(at("2026-12-31T10:00:00+03:00"), at("2026-01-12T08:00:00+03:00"))
+    assert walk.worked == -KITCHEN.between(at("2026-01-12T08:00:00+03:00"), at("2026-12-31T10:00:00+03:00"))
+    lines = walk.lines("ru")
+    assert len(lines) == 14
+    assert lines[10].startswith("… ещё дней: ")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 мин"), (60, "1 мин"), (3600, "1 ч"), (-5400, "-1 ч 30 мин"), (3661, "1 ч 1 мин 1 с"), (59.7, "1 мин")],
+)
+def test_durations_for_people(seconds: float, text: str) -> None:
+    assert duration_text(timedelta(seconds=seconds), "ru") == text
+
+
+# laws
+
+
+@given(calendars, moments, lengths)
+def test_what_was_added_is_between(calendar: WorkCalendar, start: datetime, length: timedelta) -> None:
+    assert calendar.between(start, calendar.add_working(start, length)) == length
+
+
+@given(calendars, moments, lengths)
+def test_what_was_subtracted_is_between_and_nothing_later_is(
+    calendar: WorkCalendar, end: datetime, length: timedelta
+) -> None:
+    start = calendar.subtract_working(end, length)
+    assert calendar.between(start, end) == length
+    assert calendar.between(start + timedelta(microseconds=1), end) < length
+
+
+@given(calendars, st.lists(moments, min_size=3, max_size=3).map(sorted))
+def test_working_time_adds_up_and_turns_round(calendar: WorkCalendar, three: list[datetime]) -> None:
+    one, two, last = three
+    assert calendar.between(one, two) + calendar.between(two, last) == calendar.between(one, last)
+    assert calendar.between(last, one) == -calendar.between(one, last)
+    assert timedelta(0) <= calendar.between(one, last) <= last - one
+
+
+@given(calendars, moments, lengths)
+def test_the_steps_of_a_walk_are_its_sum(calendar: WorkCalendar, start: datetime, length: timedelta) -> None:
+    walk = calendar.walk(start, length)
+    assert walk.worked == length == calendar.walk_between(start, walk.end).worked
+    assert [step.first for step in walk.steps] == sorted(step.first for step in walk.steps)
+
+
+@given(calendars, moments, st.integers(1, 600))
+def test_working_minutes_are_those_at_which_it_is_open(calendar: WorkCalendar, start: datetime, minutes: int) -> None:
+    start = start.replace(second=0)
+    counted = sum(calendar.is_open(start + number * MINUTE) for number in range(minutes))
+    assert calendar.between(start, start + minutes * MINUTE) == counted * MINUTE
