@@ -26,6 +26,8 @@ SCOPES = [
     "user.userfield",
     "userfieldconfig",
     "call",
+    "booking",
+    "mail",
 ]
 DEPARTMENTS = (
     # id, name, parent, head

@@ -40,6 +40,11 @@ BY_SCOPE = {
         *(f"ONCALENDARENTRY{change}" for change in ("ADD", "UPDATE", "DELETE")),
         *(f"ONCALENDARSECTION{change}" for change in ("ADD", "UPDATE", "DELETE")),
     ],
+    "booking": [
+        f"ONBOOKING{kind}{change}"
+        for kind in ("", "RESOURCE", "RESOURCETYPE", "WAITLISTITEM")
+        for change in ("ADD", "UPDATE", "DELETE")
+    ],
     "telephony": [
         "ONVOXIMPLANTCALLINIT", "ONVOXIMPLANTCALLSTART", "ONVOXIMPLANTCALLEND", "ONEXTERNALCALLSTART",
         "ONEXTERNALCALLBACKSTART",

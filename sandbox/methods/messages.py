@@ -9,7 +9,8 @@ from sandbox.method import Call, RestError, as_int, method, yes
 _ATTACH_LIMIT = 60_000
 
 
-def _attach(call: Call) -> None:
+def check_attach(call: Call) -> None:
+    """Refuse an ATTACH that is no map or list, or is too large."""
     value = call.get("ATTACH")
     if value in (None, ""):
         return
@@ -26,7 +27,7 @@ def _notify(call: Call, *, system: bool) -> int:
     text = call.text("MESSAGE")
     if not text.strip():
         raise RestError("MESSAGE_EMPTY", "Message can't be empty", 400)
-    _attach(call)
+    check_attach(call)
     if call.portal.user(number) is None:
         raise RestError("USER_NOT_FOUND", "User not found", 400)
     table = call.portal["notices"]
@@ -70,6 +71,17 @@ def notify_system(call: Call) -> int:
 
 
 @method(
+    "im.notify",
+    scope="im",
+    params="USER_ID TYPE MESSAGE MESSAGE_OUT TAG SUB_TAG ATTACH CLIENT_ID",
+    writes=True,
+    cost=(0.03, 0.12),
+)
+def notify(call: Call) -> int:
+    return _notify(call, system=call.text("TYPE").upper() == "SYSTEM")
+
+
+@method(
     "im.message.add",
     scope="im",
     params="DIALOG_ID MESSAGE ATTACH KEYBOARD MENU SYSTEM URL_PREVIEW REPLY_ID",
@@ -83,11 +95,14 @@ def message_add(call: Call) -> int:
         raise RestError("USER_ID_EMPTY", "User ID can't be empty", 400)
     if not text.strip() and not call.get("ATTACH"):
         raise RestError("MESSAGE_EMPTY", "Message can't be empty", 400)
-    _attach(call)
+    check_attach(call)
     chat = as_int(dialog.removeprefix("chat")) if dialog.startswith("chat") else None
     if chat is not None:
-        if call.portal["tasks"].first(CHAT_ID=chat) is None and call.portal["chats"].get(chat) is None:
+        room = call.portal["chats"].get(chat)
+        if call.portal["tasks"].first(CHAT_ID=chat) is None and room is None:
             raise RestError("CHAT_ID", "Error creating message", 400)
+        if room is not None and call.user_id not in room["MEMBERS"]:
+            raise RestError("ACCESS_ERROR", "Action unavailable", 400)
     else:
         number = as_int(dialog)
         if number is None or number <= 0:

@@ -381,3 +381,281 @@ ABSENT |= {
     "messageservice.sender.add": {"CODE": "x", "NAME": "x", "TYPE": "PIGEON"},
     "messageservice.sender.update": {"CODE": "absent", "NAME": "x"},
 }
+
+
+@family
+def chats(j: Any) -> Params:
+    entity = f"DEAL|{j.deal}"
+    chat = j.do("im.chat.add", USERS=[4, 5], TITLE="Чат сделки", ENTITY_TYPE="CRM", ENTITY_ID=entity, MESSAGE="Начали")
+    key = f"chat{chat}"
+    message = j.do("im.message.add", DIALOG_ID=key, MESSAGE="очень рады")
+    j.do("im.message.like", MESSAGE_ID=message, ACTION="plus")
+    j.do("im.message.add", DIALOG_ID="4", MESSAGE="личное")
+    notice = j.do("im.notify.personal.add", USER_ID=1, MESSAGE="счёт выставлен")
+    j.do("im.search.last.add", DIALOG_ID=key)
+    j.do("im.search.last.add", DIALOG_ID="4")
+    for number in range(1, 11):
+        j.do("user.update", ID=number, WORK_PHONE="+74951234567")
+
+    def new_message() -> int:
+        return int(j.do("im.message.add", DIALOG_ID=key, MESSAGE="x"))
+
+    def new_chat() -> int:
+        return int(j.do("im.chat.add", USERS=[4], TITLE="ещё один"))
+
+    one = {"DIALOG_ID": key}
+    return {
+        "im.notify": {"USER_ID": 4, "MESSAGE": "m", "TYPE": "USER"},
+        "im.chat.add": {"USERS": [4], "TITLE": "t", "COLOR": "PINK"},
+        "im.chat.get": {"ENTITY_TYPE": "CRM", "ENTITY_ID": entity},
+        "im.chat.leave": lambda: {"CHAT_ID": new_chat()},
+        "im.chat.mute": {"CHAT_ID": chat, "MUTE": "N"},
+        "im.chat.setOwner": lambda: {"CHAT_ID": new_chat(), "USER_ID": 4},
+        "im.chat.updateAvatar": {"CHAT_ID": chat, "AVATAR": "iVBORw0KGgoAAAANSUhEUg=="},
+        "im.chat.updateColor": lambda: {"CHAT_ID": new_chat(), "COLOR": "SAND"},
+        "im.chat.updateTitle": {"CHAT_ID": chat, "TITLE": "Чат сделки 2"},
+        "im.chat.user.add": {"CHAT_ID": chat, "USERS": [6]},
+        "im.chat.user.delete": lambda: {"CHAT_ID": new_chat(), "USER_ID": 4},
+        "im.chat.user.list": {"CHAT_ID": chat},
+        "im.dialog.get": one, "im.dialog.messages.get": one, "im.dialog.read": one, "im.dialog.writing": one,
+        "im.dialog.users.list": one, "im.recent.pin": one, "im.recent.unread": one,
+        "im.recent.hide": {"DIALOG_ID": "8"},
+        "im.dialog.messages.search": {"CHAT_ID": chat, "SEARCH_MESSAGE": "рады"},
+        "im.dialog.unread": {**one, "MESSAGE_ID": message},
+        "im.message.update": {"MESSAGE_ID": message, "MESSAGE": "очень рады вам"},
+        "im.message.delete": lambda: {"MESSAGE_ID": new_message()},
+        "im.message.like": lambda: {"MESSAGE_ID": new_message(), "ACTION": "plus"},
+        "im.notify.delete": lambda: {"ID": j.do("im.notify.personal.add", USER_ID=1, MESSAGE="x")},
+        "im.notify.read": {"ID": notice}, "im.notify.read.list": {"IDS": [notice]},
+        "im.notify.history.search": {"SEARCH_TEXT": "счёт"},
+        "im.user.get": {"ID": 4}, "im.user.list.get": {"ID": [4, 5], "RESULT_TYPE": "array"},
+        "im.user.status.set": {"STATUS": "dnd"},
+        "im.search.user.list": {"FIND": "Анна"}, "im.search.chat.list": {"FIND": "Чат сделки"},
+        "im.search.department.list": {"FIND": "Продажи", "USER_DATA": "Y"},
+        "im.search.last.add": one, "im.search.last.delete": {"DIALOG_ID": "8"},
+        "im.department.get": {"ID": [3, 4]}, "im.department.managers.get": {"ID": [3, 4]},
+        "im.department.employees.get": {"ID": [3, 4]},
+    }  # fmt: skip
+
+
+NO_REFUSAL |= {
+    "im.chat.add", "im.chat.get", "im.counters.get", "im.dialog.read.all", "im.notify.get", "im.notify.read",
+    "im.notify.read.all", "im.notify.schema.get", "im.recent.get", "im.recent.list", "im.revision.get",
+    "im.search.last.get", "im.user.get", "im.user.status.get", "im.user.status.idle.start", "im.user.status.idle.end",
+    "im.department.colleagues.list",
+}  # fmt: skip
+NO_OBJECT |= {
+    "im.notify.history.search", "im.notify.read.list", "im.user.list.get", "im.search.user.list", "im.search.chat.list",
+    "im.search.department.list", "im.department.get", "im.department.managers.get", "im.department.employees.get",
+    "im.notify.delete",
+}  # fmt: skip
+ABSENT |= {
+    "im.chat.mute": {"CHAT_ID": 999999},
+    "im.dialog.messages.search": {"CHAT_ID": 999999},
+    "im.user.status.set": {"STATUS": "absent"},
+}
+
+
+@family
+def lines(j: Any) -> Params:
+    j.do("telephony.externalLine.add", NUMBER="14151234567", NAME="Внешняя")
+    sip = j.do("voximplant.sip.add", SERVER="sip.example.com", LOGIN="one", TITLE="Первая")
+    j.do("voximplant.sip.add", SERVER="pbx.example.com", LOGIN="two", TITLE="АТС", TYPE="office")
+    call = j.do("telephony.externalCall.register", USER_ID=4, PHONE_NUMBER="79005550044", TYPE=2)["CALL_ID"]
+    j.do("telephony.externalCall.finish", CALL_ID=call, USER_ID=4, DURATION=10)
+    j.do("voximplant.user.activatePhone", USER_ID=4)
+    line = f"reg{sip['REG_ID']}"
+    count = [0]
+
+    def new_sip() -> str:
+        count[0] += 1
+        return str(j.do("voximplant.sip.add", SERVER="s", LOGIN="l", TITLE=f"Линия {count[0]}")["CONFIG_ID"])
+
+    def new_line() -> str:
+        count[0] += 1
+        j.do("telephony.externalLine.add", NUMBER=f"1415000{count[0]}")
+        return f"1415000{count[0]}"
+
+    return {
+        "telephony.externalLine.add": {"NUMBER": "14151234568"},
+        "telephony.externalLine.update": {"NUMBER": "14151234567", "NAME": "Поддержка"},
+        "telephony.externalLine.delete": lambda: {"NUMBER": new_line()},
+        "telephony.call.attachTranscription": {
+            "CALL_ID": call, "MESSAGES": [{"SIDE": "User", "START_TIME": 1, "STOP_TIME": 3, "MESSAGE": "Здравствуйте"}],
+        },
+        "telephony.externalCall.attachRecord": {"CALL_ID": call, "FILENAME": "call.mp3", "FILE_CONTENT": FILE},
+        "telephony.externalCall.show": {"CALL_ID": call, "USER_ID": 4},
+        "telephony.externalCall.hide": {"CALL_ID": call, "USER_ID": 4},
+        "telephony.externalCall.searchCrmEntities": {"PHONE_NUMBER": "+79005550001"},
+        "voximplant.sip.add": {"SERVER": "s", "LOGIN": "l", "TITLE": "Ещё линия"},
+        "voximplant.sip.update": {"CONFIG_ID": sip["CONFIG_ID"], "TITLE": "Первая 2"},
+        "voximplant.sip.delete": lambda: {"CONFIG_ID": new_sip()},
+        "voximplant.sip.status": {"REG_ID": sip["REG_ID"]},
+        "voximplant.line.outgoing.set": {"LINE_ID": line},
+        "voximplant.line.outgoing.sip.set": {"CONFIG_ID": sip["CONFIG_ID"]},
+        "voximplant.callback.start": {"FROM_LINE": line, "TO_NUMBER": "+79005550045", "TEXT_TO_PRONOUNCE": "x"},
+        "voximplant.infocall.startwithtext": {
+            "FROM_LINE": line, "TO_NUMBER": "+79005550046", "TEXT_TO_PRONOUNCE": "x",
+        },
+        "voximplant.infocall.startwithsound": {
+            "FROM_LINE": line, "TO_NUMBER": "+79005550047", "URL": "https://example.com/x.mp3",
+        },
+        "voximplant.user.get": {"USER_ID": [4, 5]},
+        "voximplant.user.activatePhone": {"USER_ID": 5}, "voximplant.user.deactivatePhone": {"USER_ID": 5},
+    }  # fmt: skip
+
+
+NO_REFUSAL |= {
+    "telephony.externalLine.get", "telephony.externalCall.searchCrmEntities", "voximplant.sip.get",
+    "voximplant.sip.connector.status", "voximplant.line.get", "voximplant.line.outgoing.get", "voximplant.url.get",
+}  # fmt: skip
+NONSENSE["voximplant.sip.add"] = {"SERVER": ""}
+NO_OBJECT |= {"voximplant.user.get"}
+ABSENT |= {
+    "telephony.call.attachTranscription": {
+        "CALL_ID": "absent", "MESSAGES": [{"SIDE": "User", "START_TIME": 1, "STOP_TIME": 3, "MESSAGE": "x"}],
+    },
+    "telephony.externalCall.attachRecord": {"CALL_ID": "absent", "FILENAME": "x.mp3", "FILE_CONTENT": FILE},
+    "voximplant.line.outgoing.set": {"LINE_ID": "absent"},
+}  # fmt: skip
+
+
+@family
+def entity(j: Any) -> Params:
+    j.do("entity.add", ENTITY="dish", NAME="Блюда", ACCESS={"U1": "X", "AU": "R", "U577": "W"})
+    j.do("entity.item.property.add", ENTITY="dish", PROPERTY="test", NAME="Свойство", TYPE="S")
+    section = j.do("entity.section.add", ENTITY="dish", NAME="Раздел")
+    item = j.do("entity.item.add", ENTITY="dish", NAME="Первое", PROPERTY_VALUES={"test": 11}, SECTION=section)
+    count = [0]
+
+    def new_store() -> str:
+        count[0] += 1
+        j.do("entity.add", ENTITY=f"s{count[0]}", NAME="x")
+        return f"s{count[0]}"
+
+    def new_property() -> str:
+        count[0] += 1
+        j.do("entity.item.property.add", ENTITY="dish", PROPERTY=f"p{count[0]}", NAME="x", TYPE="S")
+        return f"p{count[0]}"
+
+    one = {"ENTITY": "dish"}
+    return {
+        "entity.add": {"ENTITY": "new", "NAME": "n"},
+        "entity.get": one,
+        "entity.update": lambda: {"ENTITY": new_store(), "NAME": "n2"},
+        "entity.delete": lambda: {"ENTITY": new_store()},
+        "entity.rights": one,
+        "entity.item.add": {**one, "NAME": "x"},
+        "entity.item.get": one,
+        "entity.item.update": {**one, "ID": item, "NAME": "y"},
+        "entity.item.delete": lambda: {**one, "ID": j.do("entity.item.add", ENTITY="dish", NAME="z")},
+        "entity.item.property.add": {**one, "PROPERTY": "other", "NAME": "x", "TYPE": "N"},
+        "entity.item.property.get": one,
+        "entity.item.property.update": lambda: {**one, "PROPERTY": new_property(), "NAME": "y"},
+        "entity.item.property.delete": lambda: {**one, "PROPERTY": new_property()},
+        "entity.section.add": {**one, "NAME": "x"},
+        "entity.section.get": one,
+        "entity.section.update": {**one, "ID": section, "NAME": "y"},
+        "entity.section.delete": lambda: {**one, "ID": j.do("entity.section.add", ENTITY="dish", NAME="z")},
+    }
+
+
+NONSENSE["entity.get"] = {"ENTITY": "absent"}
+ABSENT |= {
+    f"entity.{name}": {"ENTITY": "absent", "ID": 999999, "PROPERTY": "absent", "NAME": "x"}
+    for name in ("get", "update", "delete", "rights", "item.add", "item.get", "item.update", "item.delete",
+        "item.property.add", "item.property.get", "item.property.update", "item.property.delete", "section.add",
+        "section.get", "section.update", "section.delete")
+}  # fmt: skip
+ABSENT["entity.add"] = {"ENTITY": "a code that is too long"}
+
+
+@family
+def booking(j: Any) -> Params:
+    kind = j.do("booking.v1.resourceType.add", fields={"name": "Зал", "code": "hall"})["id"]
+    facts = {"name": "Зал 1", "typeId": kind, "infoNotificationDelay": 5}
+    resource = j.do("booking.v1.resource.add", fields=facts)["id"]
+    slot = {"from": 540, "to": 1080, "timezone": "Europe/Moscow", "weekDays": ["Mon", "Tue"], "slotSize": 30}
+    j.do("booking.v1.resource.slots.set", resourceId=resource, slots=[slot])
+    count = [0]
+
+    def period() -> dict[str, Any]:
+        count[0] += 1
+        start = 1_900_000_000 + count[0] * 7200
+        zone = {"timezone": "Europe/Moscow"}
+        return {"from": {"timestamp": start, **zone}, "to": {"timestamp": start + 3600, **zone}}
+
+    def fields() -> Params:
+        return {"name": "Бронь", "resourceIds": [resource], "datePeriod": period()}
+
+    def new_booking() -> int:
+        return int(j.do("booking.v1.booking.add", fields=fields())["id"])
+
+    def new_wait() -> int:
+        return int(j.do("booking.v1.waitlist.add", fields={"note": "x"})["id"])
+
+    def new_type() -> int:
+        count[0] += 1
+        return int(j.do("booking.v1.resourceType.add", fields={"name": "x", "code": f"c{count[0]}"})["id"])
+
+    one, wait = new_booking(), new_wait()
+    clients = [{"id": 1, "type": {"module": "crm", "code": "CONTACT"}}]
+    links = [{"moduleId": "crm", "entityTypeId": "DEAL", "value": "1"}]
+    made: Params = {
+        "booking.v1.resourceType.add": {"fields": {"name": "x", "code": "new"}},
+        "booking.v1.resourceType.get": {"id": kind},
+        "booking.v1.resourceType.update": {"id": kind, "fields": {"name": "Залы"}},
+        "booking.v1.resourceType.delete": lambda: {"id": new_type()},
+        "booking.v1.resource.add": {"fields": {"name": "x", "typeId": kind}},
+        "booking.v1.resource.get": {"id": resource},
+        "booking.v1.resource.update": {"id": resource, "fields": {"description": "x"}},
+        "booking.v1.resource.delete": lambda: {
+            "id": j.do("booking.v1.resource.add", fields={"name": "y", "typeId": kind})["id"]
+        },
+        "booking.v1.resource.slots.list": {"resourceId": resource},
+        "booking.v1.resource.slots.set": {"resourceId": resource, "slots": [slot]},
+        "booking.v1.resource.slots.unset": lambda: {
+            "resourceId": j.do("booking.v1.resource.add", fields={"name": "y", "typeId": kind})["id"]
+        },
+        "booking.v1.booking.add": lambda: {"fields": fields()},
+        "booking.v1.booking.get": {"id": one},
+        "booking.v1.booking.update": {"id": one, "fields": {"name": "Другая"}},
+        "booking.v1.booking.delete": lambda: {"id": new_booking()},
+        "booking.v1.booking.list": {"filter": {"within": {"dateFrom": 0, "dateTo": 2_000_000_000}}},
+        "booking.v1.booking.createfromwaitlist": lambda: {"waitListId": new_wait(), "fields": fields()},
+        "booking.v1.waitlist.add": {"fields": {"note": "y"}},
+        "booking.v1.waitlist.get": {"id": wait},
+        "booking.v1.waitlist.update": {"id": wait, "fields": {"note": "z"}},
+        "booking.v1.waitlist.delete": lambda: {"id": new_wait()},
+        "booking.v1.waitlist.createfrombooking": lambda: {"bookingId": new_booking()},
+    }
+    for word, name, number in (("booking", "bookingId", one), ("waitlist", "waitListId", wait)):
+        prefix, key = f"booking.v1.{word}", {name: number}
+        j.do(f"{prefix}.client.set", **key, clients=clients)
+        j.do(f"{prefix}.externalData.set", **key, externalData=links)
+        new = new_booking if word == "booking" else new_wait
+        made |= {
+            f"{prefix}.client.list": key, f"{prefix}.client.set": {**key, "clients": clients},
+            f"{prefix}.client.unset": lambda name=name, new=new: {name: new()},
+            f"{prefix}.externalData.list": key, f"{prefix}.externalData.set": {**key, "externalData": links},
+            f"{prefix}.externalData.unset": lambda name=name, new=new: {name: new()},
+        }  # fmt: skip
+    return made
+
+
+NO_REFUSAL |= {
+    "booking.v1.resourceType.list", "booking.v1.resource.list", "booking.v1.booking.list",
+    "booking.v1.waitlist.list", "booking.v1.clienttype.list",
+}  # fmt: skip
+NO_OBJECT |= {"booking.v1.waitlist.add"}
+_gone = {
+    "id": 999999, "bookingId": 999999, "waitListId": 999999, "resourceId": 999999, "fields": {"typeId": 999999},
+    "slots": [], "clients": [], "externalData": [],
+}  # fmt: skip
+for _name in ("resource.slots.set", "booking.client.set", "booking.externalData.set", "waitlist.client.set",
+    "waitlist.externalData.set", "resource.add", "resourceType.add", "booking.add", "resource.slots.list",
+    "resource.slots.unset", "booking.createfromwaitlist", "waitlist.createfrombooking"):  # fmt: skip
+    ABSENT[f"booking.v1.{_name}"] = _gone
+for _name in ("booking", "waitlist"):
+    for _verb in ("client.list", "client.unset", "externalData.list", "externalData.unset"):
+        ABSENT[f"booking.v1.{_name}.{_verb}"] = _gone
