@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import time
 from os import geteuid
 from pathlib import Path
 
@@ -222,8 +223,8 @@ class Writer:
     def duration(self, minutes: int) -> str:
         """Returns working time in words: whole working days where it is such, else hours or minutes."""
         hours = self.playbook.hours
-        day = (hours.closes.hour - hours.opens.hour) * 60 + hours.closes.minute - hours.opens.minute
-        if day > 0 and minutes % day == 0:
+        day = _minutes(hours.opens, hours.closes) - (_minutes(*hours.lunch) if hours.lunch else 0)
+        if minutes % day == 0:
             return self.count(minutes // day, "рабочий день", "рабочих дня", "рабочих дней", "working day")
         if minutes % 60 == 0:
             return self.count(minutes // 60, "рабочий час", "рабочих часа", "рабочих часов", "working hour")
@@ -344,6 +345,13 @@ class Writer:
         hours = self.playbook.hours
         off = ", ".join(DAYS[day][self.language != "ru"] for day in hours.weekend)
         text = f"{hours.opens:%H:%M}–{hours.closes:%H:%M}, {hours.time_zone}"
+        if hours.lunch is not None:
+            lunch = f"{hours.lunch[0]:%H:%M}–{hours.lunch[1]:%H:%M}"
+            text += self.t(f"; обед {lunch}", f"; lunch {lunch}")
+        for day, shifts in hours.shifts.items():
+            name = DAYS[day][self.language != "ru"]
+            own = ", ".join(f"{opens:%H:%M}–{closes:%H:%M}" for opens, closes in shifts)
+            text += f"; {name} {own or self.t('не работаем', 'closed')}"
         text += self.t(f"; выходные: {off}", f"; days off: {off}") if off else ""
         if hours.country:
             text += self.t(f", праздники {hours.country}", f", public holidays of {hours.country}")
@@ -680,3 +688,7 @@ class Writer:
         else:
             for reason, becomes in self._reasons(process):
                 yield f"{reason}: {becomes}"
+
+
+def _minutes(begin: time, end: time) -> int:
+    return ((end.hour - begin.hour) * 60 + end.minute - begin.minute) % 1440 or 1440

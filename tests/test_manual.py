@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from html import unescape
 from itertools import pairwise
 from pathlib import Path
@@ -122,6 +122,8 @@ def changed(**sections: dict[str, Any]) -> Playbook:
         ({"intake": {"skip_sources": ("PARTNER",)}}, "Не распределяются источники: PARTNER."),
         ({}, "Загружено 50 и больше лидов за 5 минут: руководителю один вопрос"),
         ({}, "09:00–19:00, Europe/Moscow; выходные: сб, вс, праздники RU."),
+        ({"hours": {"lunch": (time(13), time(14))}}, "09:00–19:00, Europe/Moscow; обед 13:00–14:00;"),
+        ({"hours": {"shifts": {"SA": ((time(10), time(15)),), "MO": ()}}}, "; сб 10:00–15:00; пн не работаем;"),
     ],
 )
 def test_the_rules_of_the_intake_are_said_in_words(sections: dict[str, Any], line: str) -> None:
@@ -157,6 +159,18 @@ def test_what_does_not_apply_is_left_out(sections: dict[str, Any], left_out: str
 )
 def test_working_time_in_words(minutes: int, words: str) -> None:
     assert Writer(load_playbook()).duration(minutes) == words
+
+
+@pytest.mark.parametrize(
+    ("hours", "words"),
+    [
+        ({"lunch": (time(13), time(14))}, "1 рабочий день"),
+        ({"opens": time(20), "closes": time(5)}, "1 рабочий день"),
+        ({"opens": time(0), "closes": time(0)}, "9 рабочих часов"),
+    ],
+)
+def test_a_working_day_is_as_long_as_the_office_is_open(hours: dict[str, Any], words: str) -> None:
+    assert Writer(changed(hours=hours)).duration(540) == words
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`[hours]`": model.Hours,
     "`[assignment]`": model.Assignment,
     "`[intake]`": model.Intake,
+    "`missed_call_sms`": model.MissedCallSms,
+    "`[sms]`": model.Sms,
     "`[texts]`": model.Texts,
     "`[lead]`, `[deal]`": model.Process,
     "`[[lead.fields]]`": model.CardField,

@@ -71,19 +71,23 @@ def statics() -> Mapping[str, Static]:
 _PICTURE = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.(?:svg|png|jpg|jpeg|webp|gif)")
 
 
-@cache
 def pictures(playbook: Playbook, path: str) -> Mapping[str, Static]:
     """Returns the memo pictures that the playbook names and that lie beside it (`path`, or ours), by their names."""
+    rules = [rule for process in (playbook.lead, playbook.deal) for _, rule in process.task_rules()]
+    return _pictures(tuple(dict.fromkeys(rule.picture for rule in rules if rule.picture)), path)
+
+
+@cache
+def _pictures(names: tuple[str, ...], path: str) -> Mapping[str, Static]:
     folder = Path(path).parent if path else files("playbooks")
     found = {}
-    for process in (playbook.lead, playbook.deal):
-        for _, rule in process.task_rules():
-            file = folder.joinpath(rule.picture) if _PICTURE.fullmatch(rule.picture) else None
-            if file is not None and file.is_file():
-                body = file.read_bytes()
-                version = hashlib.sha256(body).hexdigest()[:12]
-                content_type = mimetypes.guess_type(rule.picture)[0] or "application/octet-stream"
-                found[rule.picture] = Static(body, content_type, f"/picture/{rule.picture}?v={version}")
+    for name in names:
+        file = folder.joinpath(name) if _PICTURE.fullmatch(name) else None
+        if file is not None and file.is_file():
+            body = file.read_bytes()
+            version = hashlib.sha256(body).hexdigest()[:12]
+            content_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
+            found[name] = Static(body, content_type, f"/picture/{name}?v={version}")
     return found
 
 
