@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from b24app.errors import ConfigError
 
@@ -106,10 +107,55 @@ class PlaybookSection(_Section):
     path: str = ""
 
 
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"не регулярное выражение / not a regular expression: {error}") from error
+    return value
+
+
 class SmsSection(_Section):
-    """[sms]; an empty url means that no SMS is sent."""
+    """[sms]: the gateway's HTTP interface; an empty url means that no SMS is sent.
+
+    {phone} (digits), {text}, {id} and {key} are replaced in url and fields, {id} and {key} in headers too. `sent` and
+    `refused` are looked for in the answer; their first group is the provider's id and its reason.
+    """
 
     url: str = ""
+    key: str = ""
+    method: Literal["GET", "POST"] = "POST"
+    send_as: Literal["query", "form", "json"] = "form"
+    fields: dict[str, Any] = {}
+    headers: dict[str, str] = {}
+    sent: Annotated[str, AfterValidator(_pattern)] = ""
+    refused: Annotated[str, AfterValidator(_pattern)] = ""
+    timeout_seconds: Annotated[int, Field(ge=1, le=60)] = 20
+
+    @field_validator("url")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        return _web_address(value) if value else value
+
+    @model_validator(mode="after")
+    def _tells_sent_from_refused(self) -> SmsSection:
+        if not self.url:
+            return self
+        if not self.sent:
+            raise ValueError(
+                "sent: по чему в ответе видно, что SMS принята? / what in the answer says so?"
+            )
+        if self.method == "GET" and self.send_as != "query":
+            raise ValueError("send_as: при GET поля идут в адресе, нужно query / GET carries its fields as query")
+        if not "".join((self.key, *self.headers.values())).isascii():
+            raise ValueError("key, headers: только латиница / ASCII only")
+        if self.send_as != "json" and not all(isinstance(value, str) for value in self.fields.values()):
+            raise ValueError("fields: вложенное и числа бывают только при send_as = 'json' / texts only, unless json")
+        template = str((self.url, self.fields))
+        for name in ("{phone}", "{text}"):
+            if name not in template:
+                raise ValueError(f"{name} нет ни в url, ни в fields / stands neither in url nor in fields")
+        return self
 
 
 class RunSection(_Section):

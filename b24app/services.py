@@ -16,6 +16,7 @@ from b24app.engine.inbox import Inbox
 from b24app.engine.jobs import Doorbell
 from b24app.errors import PortalClosed
 from b24app.playbook import Playbook, load_playbook
+from b24app.sms.gateway import Gateway, gateway_of
 from b24app.store.database import Database
 from b24app.store.portals import portal_of
 
@@ -36,6 +37,7 @@ class Services:
     limits: Limits
     inbox: Inbox
     doorbell: Doorbell
+    sms: Gateway
 
     def open_portal(self, member_id: str, urgent: bool = False) -> Portal:
         """Returns an installed portal as robots and handlers see it; PortalClosed where nothing works on it."""
@@ -52,6 +54,7 @@ class Services:
             playbook=self.playbook,
             rest=Rest(self.database, self.tokens, self.limits, member_id, urgent=urgent),
             database=self.database,
+            sms=self.sms,
         )
 
     def dispose(self) -> None:
@@ -76,4 +79,5 @@ def build(settings: Settings, catalogue: Catalogue, redis_url: str) -> Services:
         limits=Limits(redis),
         inbox=Inbox(database),
         doorbell=Doorbell(redis),
+        sms=gateway_of(settings.sms),
     )

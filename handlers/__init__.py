@@ -14,9 +14,11 @@ from handlers import (
     gate_summary,
     lead_changed,
     lead_created,
+    missed_call_sms,
     move_check,
     queue,
     reconcile,
+    sms_due,
     task_changed,
 )
 
@@ -41,4 +43,6 @@ TIMERS = (
     gate_summary.TIMER,
     move_check.TIMER,
     declined_reminder.TIMER,
+    sms_due.TIMER,
+    missed_call_sms.TIMER,
 )

@@ -20,6 +20,7 @@ from b24app.entities import COMPANY, CONTACT, DEAL, LEAD, Item, ItemRef, PhoneCa
 from b24app.errors import Temporary
 from b24app.rules.intake import Treatment, made_by
 from b24app.store.memory import AssignmentRow, KnownCall, Memory
+from handlers import missed_call_sms
 from handlers.call_started import entity, on_foreign_record
 
 LEAD_MAY_COME = timedelta(seconds=15)
@@ -40,6 +41,7 @@ class Ended:
     earlier: AssignmentRow | None = None
     looks: int = 0
     gone: bool = False  # the call has a record, and somebody deleted it
+    told_by_sms: bool = False  # the playbook wants the head or others told (CB-11)
 
     @property
     def fresh(self) -> bool:
@@ -102,6 +104,7 @@ def read(portal: Portal, call: EventCall) -> Ended | Nothing:
     facts = Ended(
         ended,
         began_at,
+        told_by_sms=portal.playbook.intake.missed_call_sms is not None,
         item=item,
         situation=situation,
         lead_may_come=now - call.received_at < LEAD_MAY_COME,
@@ -150,6 +153,8 @@ def recall(memory: Memory, facts: Ended) -> Ended:
     """Notes the end, and sees what was done about this call or this client already."""
     memory.keep_call(facts.call, ended=True)
     memory.drop_timer(f"call_lost:{facts.call.call_id}"[:160])
+    if facts.told_by_sms and facts.call.missed:
+        missed_call_sms.order(memory, facts.call.call_id, facts.call.phone, facts.began_at)
     recent = memory.now - desk.SAME_ENQUIRY
     if facts.item is not None:
         earlier = memory.assignment_of(str(facts.item.ref), since=recent)

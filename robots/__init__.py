@@ -4,7 +4,7 @@ To add one: write its file (the docstring is its manual page; read, decide, act,
 it a test in tests/robots/ and a line in the changelog. No route, no setting, no migration.
 """
 
-from robots import advance_stage, assign_manager, check_fields, check_offer_sent, checklist_task, stage_hint
+from robots import advance_stage, assign_manager, check_fields, check_offer_sent, checklist_task, send_sms, stage_hint
 
 ROBOTS = (
     assign_manager.ROBOT,
@@ -13,4 +13,5 @@ ROBOTS = (
     check_offer_sent.ROBOT,
     advance_stage.ROBOT,
     stage_hint.ROBOT,
+    send_sms.ROBOT,
 )

@@ -68,6 +68,16 @@ class Check:
     kind: Literal["check"] = "check"
 
 
+@dataclass(frozen=True)
+class After:
+    """A command for the case that another one came to nothing: the portal or gateway refused it (`failed`), or nobody
+    knows whether it was done (`unknown`).
+    """
+
+    label: str
+    state: Literal["failed", "unknown"]
+
+
 Again = Harmless | LookUp | Keyed | Once | Answered | Check
 
 
@@ -77,6 +87,7 @@ class Command:
 
     `params` may hold the value of `ref(label)`: the id that the earlier command made. `otherwise` is the classic call
     for portals without REST 3.0. `instead` belongs to robots' answers: return values for when a label was not done.
+    `after`: sent only where another one came to nothing; `params` may then hold `reason_of(label)`.
     """
 
     label: str
@@ -85,6 +96,12 @@ class Command:
     needs: tuple[str, ...] = ()
     otherwise: Call | None = None
     instead: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    after: After | None = None
+
+
+def reason_of(label: str, before: str = "", after: str = "") -> dict[str, str]:
+    """Returns the stand-in for a text: why the command `label` was not done, between these two."""
+    return {"$reason": label, "$before": before, "$after": after}
 
 
 def ref(label: str) -> dict[str, str]:
@@ -157,9 +174,9 @@ def move_item(
 ) -> list[Command]:
     """Moves the item to a stage, unless somebody moved it from `expected` meanwhile.
 
-    With `unchanged_since` (updatedTime of the card that we judged), unless anybody changed anything: the very field that
-    was missing may just have been filled in. The item is found on the new stage too: after an unknown outcome the first
-    write may have arrived.
+    With `unchanged_since` (updatedTime of the card that we judged), unless anybody changed anything: the very field
+    that was missing may just have been filled in. The item is found on the new stage too: after an unknown outcome the
+    first write may have arrived.
     """
     check = f"{label}_unchanged"
     standing: dict[str, Any] = {"stageId": expected}
@@ -302,15 +319,48 @@ def push(user_id: int, command: str, params: Mapping[str, Any], *, label: str, n
     return Command(label, call, needs=needs)
 
 
-def comment(item: Target, text: str, *, marker: str, label: str = "card", needs: tuple[str, ...] = ()) -> Command:
-    """Puts a comment into the item's timeline, known again by the marker at its end."""
+SMS_SEND = "sms:send"
+"""The one command that is no REST method: the engine hands it to the SMS gateway (b24app/sms)."""
+
+
+def send_sms(
+    phone: str,
+    text: str,
+    *,
+    until: datetime,
+    quiet: tuple[str, str, str] | None = None,
+    label: str = "sms",
+    needs: tuple[str, ...] = (),
+) -> Command:
+    """Sends an SMS, at most once. `phone` in E.164; after `until` it is refused: nobody needs a reminder a day late.
+
+    `quiet`: time zone, beginning and end (HH:MM) of the hours in which it waits, looked at again when it is sent.
+    """
+    params = {"phone": phone, "text": text, "until": until.isoformat(), "quiet": list(quiet) if quiet else None}
+    return Command(label, Call(SMS_SEND, params), Once(), needs)
+
+
+def comment(
+    item: Target,
+    text: str | Mapping[str, str],
+    *,
+    marker: str,
+    label: str = "card",
+    needs: tuple[str, ...] = (),
+    after: After | None = None,
+) -> Command:
+    """Puts a comment into the item's timeline, known again by the marker at its end; the text may be `reason_of`."""
+    marked: Any = f"{text}\n{marker}"
+    if isinstance(text, Mapping):
+        marked = {**text, "$after": f"{text['$after']}\n{marker}"}
     bound = {"ENTITY_ID": _id(item), "ENTITY_TYPE": ENTITY_NAMES[item.entity_type_id]}
     found = {"filter": bound, "select": ["ID", "COMMENT"], "order": {"ID": "DESC"}}
     return Command(
         label,
-        Call("crm.timeline.comment.add", {"fields": {**bound, "COMMENT": f"{text}\n{marker}"}}),
+        Call("crm.timeline.comment.add", {"fields": {**bound, "COMMENT": marked}}),
         LookUp(Call("crm.timeline.comment.list", found), "COMMENT", marker),
         _needs(item, needs),
+        after=after,
     )
 
 

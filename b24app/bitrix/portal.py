@@ -15,6 +15,7 @@ from b24app.bitrix.rest import Rest
 from b24app.entities import ENTITY_NAMES, ItemRef
 from b24app.errors import B24AppError, Permanent, Temporary
 from b24app.playbook import Playbook
+from b24app.sms.gateway import NO_GATEWAY, Gateway
 from b24app.store.database import Database
 from b24app.store.memory import Memory
 
@@ -61,6 +62,7 @@ class Portal:
     playbook: Playbook
     rest: Rest
     database: Database
+    sms: Gateway = NO_GATEWAY
 
     def read(self, reads: Mapping[str, Read[Any]], *, optional: frozenset[str] = frozenset()) -> Found:
         """Returns the answers of all reads, in as few requests as there are batches of 50.

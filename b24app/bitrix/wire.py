@@ -1,4 +1,4 @@
-"""One HTTP request to the portal or to the authorization server: bounded in time and size, never redirected.
+"""One HTTP request (portal, authorization server, SMS gateway): bounded in time and size, never redirected.
 
 What decides everything above is whether the request may have been carried out. Temporary means that it certainly was
 not (nobody was there); OutcomeUnknown means that it was sent and no whole answer came.
@@ -78,8 +78,9 @@ def post(
     form: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
     read_seconds: float = READ_SECONDS,
+    method: str = "POST",
 ) -> Reply:
-    """Returns the answer to a POST. Temporary: certainly not carried out; OutcomeUnknown: nobody knows.
+    """Returns the answer to a POST (or `method`). Temporary: certainly not carried out; OutcomeUnknown: nobody knows.
 
     Texts of errors name the host only: secrets stand in bodies, and what requests itself says is not repeated.
     """
@@ -87,7 +88,8 @@ def post(
     deadline = time.monotonic() + CONNECT_SECONDS + read_seconds + 10
     proxies = {"http": "", "https": ""} if is_loopback(host) else None
     try:
-        with session.post(
+        with session.request(
+            method,
             url,
             json=json,
             data=form,

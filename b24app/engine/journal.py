@@ -5,6 +5,7 @@
     done     the portal did it; its result stands here
     skipped  not needed any more (a person was faster, or what it needs was skipped or failed)
     failed   the portal refused it, with the reason
+    unknown  nobody knows whether it was done, and it may not be sent again (an SMS); for good
 
 A command is marked `sent` before the request leaves. One that is found `sent` later is looked up, or sent again in a
 way that cannot double it, as its declaration says (bitrix/commands.py).

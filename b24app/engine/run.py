@@ -29,6 +29,7 @@ from b24app.bitrix import translate
 from b24app.bitrix.calls import Answer, Call
 from b24app.bitrix.commands import (
     KEY_LIFE,
+    SMS_SEND,
     Again,
     Answered,
     Check,
@@ -46,7 +47,10 @@ from b24app.engine.declare import Catalogue, EventCall, Nothing, Robot, RobotCal
 from b24app.engine.inbox import Delivery, Inbox, LostLease
 from b24app.engine.journal import OPEN, Entry, Journal
 from b24app.errors import AccessDenied, B24AppError, NotFound, OutcomeUnknown, Permanent, PortalClosed, Temporary
+from b24app.rules.text_message import QuietHours
+from b24app.sms.gateway import Later, Message, Refused, Sent, Unknown
 from b24app.store import schema
+from b24app.store.alarms import clear_alarm, raise_alarm
 from b24app.store.memory import Memory
 from b24app.store.portals import learn
 
@@ -59,6 +63,8 @@ ROBOT_PATIENCE = timedelta(minutes=30)
 GIVE_UP_AFTER = timedelta(days=7)
 MISTAKES_ALLOWED = 5
 CLOSED_RETRY = timedelta(minutes=10)
+NEVER_AGAIN = "сделано ли, неизвестно, повторять нельзя / outcome unknown, never repeated"
+SMS_ALARM = "sms"
 NO_V3_CODES = ("ERROR_METHOD_NOT_FOUND", "INSUFFICIENT_SCOPE", "METHOD_NOT_FOUND", "METHODNOTFOUND")
 
 
@@ -226,7 +232,9 @@ class Runner:
                 self.journal.settle(delivery, {id: {"state": "skipped", "reason": why} for id, why in skipped.items()})
                 continue
             group = _next_group(waiting, portal.rest_v3)
-            if _effective(group[0].command, portal.rest_v3).call.v3:
+            if _is_sms(group[0].command):
+                self._send_sms(delivery, portal, group[0])
+            elif _effective(group[0].command, portal.rest_v3).call.v3:
                 self._send_one(delivery, portal, group[0], entries)
             else:
                 self._send_batch(delivery, portal, group, entries)
@@ -304,6 +312,55 @@ class Runner:
         if later is not None:
             raise later
 
+    def _send_sms(self, delivery: Delivery, portal: Portal, entry: Entry) -> None:
+        """Hands one message to the gateway, after it was marked as sent: whatever happens then, it never goes twice."""
+        params, now = entry.command.call.params, datetime.now(UTC)
+        until = datetime.fromisoformat(params["until"])
+        if params["quiet"] is not None:
+            allowed = QuietHours.of(*params["quiet"]).next_allowed(now)
+            if now < allowed <= until:
+                raise Temporary("у получателя тихие часы / quiet hours", retry_at=allowed)
+            if allowed > until:
+                self._refuse_sms(delivery, entry, "до тихих часов не успели / the quiet hours began")
+                return
+        if now > until:
+            why = f": {entry.reason}" if entry.reason else ""
+            self._refuse_sms(delivery, entry, f"не ушло вовремя{why} / not sent in time")
+            return
+        (sent,) = self.journal.mark_sent(delivery, [entry])
+        crashpoint("before_send")
+        outcome = portal.sms.send(Message(params["phone"], params["text"], _key(delivery, sent)[:32]))
+        crashpoint("after_send")
+        match outcome:
+            case Sent(id=id):
+                self.journal.settle(delivery, {entry.id: {"state": "done", "result": {"sms": id}, "reason": None}})
+            case Refused(reason=reason):
+                self._refuse_sms(delivery, entry, reason)
+            case Unknown(reason=reason):
+                self.journal.settle(delivery, {entry.id: {"state": "unknown", "reason": f"{reason}; {NEVER_AGAIN}"}})
+            case Later(reason=reason):
+                unsent = {"state": "written", "first_sent_at": None, "reason": reason}
+                self.journal.settle(delivery, {entry.id: unsent})
+        self._tell_of_gateway(delivery.member_id, outcome)
+        if isinstance(outcome, Later):
+            raise Temporary(outcome.reason, retry_at=outcome.retry_at)
+
+    def _refuse_sms(self, delivery: Delivery, entry: Entry, reason: str) -> None:
+        self.journal.settle(delivery, {entry.id: {"state": "failed", "reason": reason}})
+
+    def _tell_of_gateway(self, member_id: str, outcome: Sent | Refused | Unknown | Later) -> None:
+        """Keeps in sight that the gateway takes no message; the next one that is taken ends the alarm."""
+        if isinstance(outcome, Sent):
+            clear_alarm(self.database, member_id, SMS_ALARM)
+        elif not isinstance(outcome, Refused) or outcome.whole:
+            raise_alarm(
+                self.database,
+                member_id,
+                SMS_ALARM,
+                f"SMS не уходят: {outcome.reason}. Проверьте раздел [sms] и баланс у шлюза.",
+                f"No SMS goes out: {outcome.reason}. Check [sms] and the balance at the gateway.",
+            )
+
     def _resolve_unknown(self, delivery: Delivery, portal: Portal, unknown: Sequence[Entry]) -> None:
         now = datetime.now(UTC)
         changes: dict[int, dict[str, Any]] = {}
@@ -313,8 +370,7 @@ class Runner:
             keyed = isinstance(again, Keyed)
             key_lives = keyed and portal.rest_v3 and entry.first_sent_at and now - entry.first_sent_at < KEY_LIFE
             if isinstance(again, Once):
-                reason = "ответа не было: сделано ли, неизвестно, повторять нельзя / outcome unknown, never repeated"
-                changes[entry.id] = {"state": "failed", "reason": reason}
+                changes[entry.id] = {"state": "unknown", "reason": f"ответа не было; {NEVER_AGAIN}"}
             elif isinstance(again, LookUp) or (keyed and not key_lives):
                 to_look_up.append(entry)
             else:
@@ -369,7 +425,7 @@ class Runner:
 
     def _finish(self, delivery: Delivery) -> str:
         entries = self.journal.entries(delivery.id).values()
-        failures = [f"{entry.label}: {entry.reason}" for entry in entries if entry.state == "failed"]
+        failures = [f"{entry.label}: {entry.reason}" for entry in entries if entry.state in ("failed", "unknown")]
         if delivery.failure is not None:
             failures.insert(0, delivery.failure)
         overtaken = [e for e in entries if e.state == "skipped" and isinstance(e.command.again, Check)]
@@ -465,10 +521,13 @@ class Runner:
     def _owe_answer(self, delivery: Delivery, reason: str) -> None:
         """Leaves only the answer to be sent, with the reason for the workflow's log."""
         entries = self.journal.entries(delivery.id)
+        doubted = {e.label for e in entries.values() if isinstance(e.command.again, Once) and e.state == "sent"}
         given_up = {
             entry.id: {"state": "skipped", "reason": reason}
             for entry in entries.values()
-            if entry.state in OPEN and entry.label not in ("answer", "answer_failure")
+            if entry.state in OPEN
+            and entry.label not in ("answer", "answer_failure", *doubted)
+            and not (entry.command.after and entry.command.after.label in doubted)  # the task to look into it
         }
         self.journal.settle(delivery, given_up)
         if _waits(delivery) and not {"answer", "answer_failure"}.intersection(entries):
@@ -509,7 +568,7 @@ def _next_group(waiting: Sequence[Entry], rest_v3: bool) -> list[Entry]:
     """The commands that leave together: one REST 3.0 call, or the classic ones up to the next REST 3.0 call."""
     group: list[Entry] = []
     for entry in waiting:
-        if _effective(entry.command, rest_v3).call.v3:
+        if _is_sms(entry.command) or _effective(entry.command, rest_v3).call.v3:
             return group or [entry]
         group.append(entry)
         if len(group) == BATCH_OF_WRITES:
@@ -517,18 +576,29 @@ def _next_group(waiting: Sequence[Entry], rest_v3: bool) -> list[Entry]:
     return group
 
 
+def _is_sms(command: Command) -> bool:
+    return command.call.method == SMS_SEND
+
+
 def _not_needed(entry: Entry, entries: Mapping[str, Entry]) -> str:
-    """Says why a command is not needed: what it needs was skipped or refused."""
+    """Says why a command is not needed: what it needs was not done, or what it is there for did not happen."""
     for label in entry.command.needs:
         needed = entries[label]
-        if needed.state in ("skipped", "failed"):
+        if needed.state in ("skipped", "failed", "unknown"):
             return needed.reason or f"{label}: {needed.state}"
+    after = entry.command.after
+    if after is not None and (state := entries[after.label].state) not in (*OPEN, after.state):
+        return f"{after.label}: {state}"
     return ""
 
 
 def _honest(command: Command, entries: Mapping[str, Entry]) -> Command:
     """A robot's answer does not claim what the portal refused."""
-    undone = [entry for entry in entries.values() if entry.state in ("failed", "skipped")]
+    undone = [
+        entry
+        for entry in entries.values()
+        if entry.state in ("failed", "unknown") or (entry.state == "skipped" and entry.command.after is None)
+    ]
     if command.call.method != "bizproc.event.send" or not undone:
         return command
     params = dict(command.call.params)
@@ -542,6 +612,8 @@ def _honest(command: Command, entries: Mapping[str, Entry]) -> Command:
 def _fill(value: Any, entries: Mapping[str, Entry], here: set[str], rest_v3: bool) -> Any:
     """Puts ids in the place of refs: from the journal, or batch's own $result where the maker is in the same batch."""
     if isinstance(value, Mapping):
+        if "$reason" in value:
+            return f"{value['$before']}{entries[value['$reason']].reason}{value['$after']}"
         if "$ref" in value:
             label, prefix = value["$ref"], value.get("$prefix", "")
             maker = entries[label]

@@ -111,7 +111,7 @@ commands = sa.Table(
     sa.Column("delivery_id", sa.ForeignKey("deliveries.id", ondelete="CASCADE"), nullable=False),
     sa.Column("position", sa.Integer, nullable=False),
     sa.Column("command", sa.JSON, nullable=False),
-    sa.Column("state", sa.String(16), nullable=False, doc="written | sent | done | skipped | failed"),
+    sa.Column("state", sa.String(16), nullable=False, doc="written | sent | done | skipped | failed | unknown"),
     sa.Column("first_sent_at", Moment),
     sa.Column("finished_at", Moment),
     sa.Column("result", sa.JSON(none_as_null=True)),
