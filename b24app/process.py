@@ -71,6 +71,7 @@ class ProcessOnPortal:
     mapping: Mapping[str, str] = field(default_factory=dict)
     fields: Mapping[str, PortalField] = field(default_factory=dict)
     stages: Mapping[str, PortalStage] = field(default_factory=dict)
+    mailbox: Mailbox | None = None
 
     @property
     def kind(self) -> str:
@@ -195,8 +196,11 @@ def process_on(portal: Portal, entity_type_id: int) -> ProcessOnPortal | None:
             type(memory)(portal.database, connection, portal.member_id).keep_snapshot(name, kept)
     fields = {code: PortalField(**value) for code, value in kept["fields"].items()}
     stages = {id: PortalStage(**value) for id, value in kept["stages"].items()}
-    on = ProcessOnPortal(process, entity_type_id, mapping, fields, stages)
+    letters, last = kept.get("mailbox") or (None, None)
+    mailbox = None if letters is None else Mailbox(letters, moment(last))
+    on = ProcessOnPortal(process, entity_type_id, mapping, fields, stages, mailbox)
     _alarm_of(portal, on)
+    _mailbox_alarm(portal, on)
     # a stage that the portal lost is no place on the way: nobody can stand there or be sent there
     there = tuple(stage for stage in process.stages if on.stage_id(stage.key) in stages)
     return replace(on, process=process.model_copy(update={"stages": there})) if there else None
@@ -205,10 +209,17 @@ def process_on(portal: Portal, entity_type_id: int) -> ProcessOnPortal | None:
 def _read_shape(portal: Portal, on: ProcessOnPortal) -> dict[str, Any]:
     category = next((id.split(":")[0][1:] for id in map(on.stage_id, _keys(on)) if ":" in id), "")
     entity_id = "STATUS" if on.entity_type_id == LEAD else f"DEAL_STAGE_{category}" if category else "DEAL_STAGE"
-    found = portal.read({"fields": portal_fields(on.entity_type_id), "stages": portal_stages(entity_id)})
+    asked: dict[str, Read[Any]] = {
+        "fields": portal_fields(on.entity_type_id),
+        "stages": portal_stages(entity_id),
+        "mailbox": mailbox_read(),
+    }
+    found = portal.read(asked, optional=frozenset({"mailbox"}))
+    mailbox: Mailbox | None = found.maybe("mailbox", None)
     return {
         "fields": {code: vars(one) | {"items": dict(one.items)} for code, one in found["fields"].items()},
         "stages": {id: dict(vars(one)) for id, one in found["stages"].items()},
+        "mailbox": mailbox and (mailbox.letters_seen, mailbox.last_at.isoformat() if mailbox.last_at else ""),
     }
 
 
@@ -271,6 +282,26 @@ def _alarm_of(portal: Portal, on: ProcessOnPortal) -> None:
         key,
         f"На портале больше нет того, на чём стоит процесс ({ru}). Примените плейбук ещё раз: b24app apply",
         f"The portal lacks parts of the process ({ru}). Apply the playbook again: b24app apply",
+    )
+
+
+def _mailbox_alarm(portal: Portal, on: ProcessOnPortal) -> None:
+    """K18: a process that waits for letters on a portal where no letter ever came into the CRM waits in vain."""
+    wanted = [*stage_gate.evidence_asked(on.process.stages)]
+    wanted += [one for _, rule in on.process.task_rules() if rule.on_close for one in rule.on_close.needs]
+    if on.mailbox is None or not any(one.kind == "offer_sent" for one in wanted):
+        return
+    if on.mailbox.works:
+        clear_alarm(portal.database, portal.member_id, "mailbox")
+        return
+    raise_alarm(
+        portal.database,
+        portal.member_id,
+        "mailbox",
+        "В CRM нет ни одного письма, а процесс ждёт отправленных КП. Подключите почту сотрудников: Почта → Подключить "
+        "ящик → «Сохранять письма в CRM». Мы судим по делам CRM: первое же письмо снимет это сообщение",
+        "There is no letter in the CRM, while the process waits for offers sent. Connect the mailboxes (Mail → "
+        "Connect, save letters in the CRM). We judge by the CRM's activities: the first letter ends this message",
     )
 
 

@@ -54,7 +54,7 @@ def _row(scene: Scene, number: int, order: str, rules: list[dict[str, Any]]) -> 
         since = scene.control("GET", "ledger?since=999999999")["last"]
         lead_id = int(scene.control("POST", "missed-call", {"phone": f"+79{number:03d}{call:06d}"})["lead_id"])
         _quiet(scene)
-        mine = _requests(scene, since)
+        mine = requests_since(scene, since)
         entries += mine
         until_assigned += _until_assigned(mine, lead_id)
     scene.control("DELETE", "event-rules")
@@ -62,7 +62,7 @@ def _row(scene: Scene, number: int, order: str, rules: list[dict[str, Any]]) -> 
     return Row(order, until_assigned / CALLS, len(entries) / CALLS, commands / CALLS)
 
 
-def _requests(scene: Scene, since: int) -> list[dict[str, Any]]:
+def requests_since(scene: Scene, since: int) -> list[dict[str, Any]]:
     """What our application asked since then; the reconciliation comes by the clock, however many calls there are."""
     return [
         entry

@@ -89,10 +89,11 @@ def read_changed(portal: Portal, ref: ItemRef, call: EventCall) -> Changed | Not
     on = card_desk.process_on(portal, ref.entity_type_id)
     if on is None:
         return Nothing("процесс на портале не применён / no process is applied here")
-    raw, read_before = read_card(portal, on, ref, call.event)
+    look = read_card(portal, on, ref, call.event)
+    raw = look.raw
     team = desk.read_team(portal, desk.pool_of(portal.playbook))
     facts = Changed(
-        ref, on, stage_desk.office(portal, team), call.received_at, call.looks, raw, read_before=read_before
+        ref, on, stage_desk.office(portal, team), call.received_at, call.looks, raw, read_before=look.before
     )
     if raw is None:
         return facts
@@ -104,14 +105,14 @@ def read_changed(portal: Portal, ref: ItemRef, call: EventCall) -> Changed | Not
         return facts
     asked: dict[str, reads.Read[Any]] = {}
     moved = known is None or known.stage_id != item.stage_id
-    if known is None:
+    if known is None and look.history is None:
         asked["history"] = card_desk.history_read(ref)
     wanted = _evidence_wanted(on, known, item, tasks) if moved else _evidence_awaited(on, tasks)
     since = card_desk.began_at(on, item, known)
     asked |= card_desk.evidence_reads(on, ref, raw, wanted, tasks, since)
     found = portal.read(asked, optional=card_desk.OPTIONAL_EVIDENCE) if asked else Found({})
     answers = {label: found.maybe(label, None) for label in found}
-    return replace(facts, found=answers, history=tuple(found.maybe("history", [])))
+    return replace(facts, found=answers, history=look.history or tuple(found.maybe("history", [])))
 
 
 def _evidence_wanted(
@@ -142,32 +143,59 @@ def _evidence_awaited(on: ProcessOnPortal, tasks: Sequence[TaskRow]) -> tuple[Ev
     return stage_gate.evidence_asked([stage for stage in on.process.stages if stage.key in open_])
 
 
-def read_card(portal: Portal, on: ProcessOnPortal, ref: ItemRef, code: str) -> tuple[Mapping[str, Any] | None, bool]:
-    """Returns (card, read before): one that came with another delivery's request after the last event, or one read now,
-    together with those of other waiting items. None: the item is gone.
+@dataclass(frozen=True)
+class Look:
+    """A card, with the item's stage history where it was read along. `before`: it came with another's request."""
+
+    raw: Mapping[str, Any] | None
+    history: tuple[tuple[str, datetime], ...] | None = None
+    before: bool = False
+
+
+def read_card(portal: Portal, on: ProcessOnPortal, ref: ItemRef, code: str) -> Look:
+    """Returns the card: one that came with another delivery's request after the last event, or one read now, together
+    with those of other waiting items (and the histories of those that we never saw). raw is None: the item is gone.
     """
     prefix = f"{on.kind}:"
     with portal.memory() as memory:
         kept = process_memory.kept_card(memory, str(ref))
-        others = process_memory.waiting_ids(memory, code, prefix, TOGETHER + 1)
+        waiting = process_memory.waiting_ids(memory, code, prefix, TOGETHER + 1)
+        others = [id for id in waiting if id != ref.id][:TOGETHER]
+        strangers = [id for id in (ref.id, *others) if process_memory.item_row(memory, f"{prefix}{id}") is None]
     if isinstance(kept, Mapping):
-        return kept, True
-    others = [id for id in others if id != ref.id][:TOGETHER]
+        return Look(kept["card"], _kept_history(kept.get("history")), before=True)
     if others:
         read_at = portal.now
-        found = portal.read({"cards": card_desk.cards_read(ref.entity_type_id, [ref.id, *others])})["cards"]
+        asked: dict[str, reads.Read[Any]] = {"cards": card_desk.cards_read(ref.entity_type_id, [ref.id, *others])}
+        for id in strangers[:TOGETHER]:
+            asked[f"history_{id}"] = card_desk.history_read(ItemRef(ref.entity_type_id, id))
+        found = portal.read(asked, optional=frozenset(asked) - {"cards"})
+        cards = found["cards"]
         with portal.database.write() as connection:
             memory = Memory(portal.database, connection, portal.member_id)
-            cards = {str(ItemRef(ref.entity_type_id, id)): dict(raw) for id, raw in found.items() if id != ref.id}
-            process_memory.keep_cards(memory, cards, read_at)
-        if ref.id in found:
-            own: Mapping[str, Any] = found[ref.id]
-            return own, False
+            along = {
+                f"{prefix}{id}": {"card": dict(raw), "history": _history_json(found.maybe(f"history_{id}", None))}
+                for id, raw in cards.items()
+                if id != ref.id
+            }
+            process_memory.keep_cards(memory, along, read_at)
+        if ref.id in cards:
+            history = found.maybe(f"history_{ref.id}", None)
+            return Look(cards[ref.id], None if history is None else tuple(history))
     try:
-        raw: Mapping[str, Any] | None = portal.read({"card": card_desk.card_read(ref)})["card"]
+        return Look(portal.read({"card": card_desk.card_read(ref)})["card"])
     except NotFound:
-        return None, False
-    return raw, False
+        return Look(None)
+
+
+def _history_json(history: Sequence[tuple[str, datetime]] | None) -> list[tuple[str, str]] | None:
+    return None if history is None else [(stage, at.isoformat()) for stage, at in history]
+
+
+def _kept_history(kept: Any) -> tuple[tuple[str, datetime], ...] | None:
+    if kept is None:
+        return None
+    return tuple((stage, at) for stage, told in kept if (at := moment(told)) is not None)
 
 
 def recall(memory: Memory, facts: Changed) -> Changed:
