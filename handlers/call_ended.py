@@ -82,10 +82,11 @@ def read(portal: Portal, call: EventCall) -> Ended | Nothing:
         treated = memory.assignment_by_call(ended.call_id)
     began_at = _began(ended, known, call)
     answered = ended.failed_code == "200"
+    told_by_sms = ended.missed and portal.playbook.intake.missed_call_sms is not None
     if not ended.incoming or not (ended.missed or answered):
         return Ended(ended, began_at)
     if treated is not None and (ended.missed or treated.manager_id == ended.user_id):
-        return Ended(ended, began_at, done=treated)
+        return Ended(ended, began_at, done=treated, told_by_sms=told_by_sms)
     team = desk.read_team(portal, desk.pool_of(portal.playbook))
     policy = portal.playbook.assignment.policy()
     now = portal.now
@@ -104,7 +105,7 @@ def read(portal: Portal, call: EventCall) -> Ended | Nothing:
     facts = Ended(
         ended,
         began_at,
-        told_by_sms=portal.playbook.intake.missed_call_sms is not None,
+        told_by_sms=told_by_sms,
         item=item,
         situation=situation,
         lead_may_come=now - call.received_at < LEAD_MAY_COME,
@@ -153,7 +154,7 @@ def recall(memory: Memory, facts: Ended) -> Ended:
     """Notes the end, and sees what was done about this call or this client already."""
     memory.keep_call(facts.call, ended=True)
     memory.drop_timer(f"call_lost:{facts.call.call_id}"[:160])
-    if facts.told_by_sms and facts.call.missed:
+    if facts.told_by_sms:
         missed_call_sms.order(memory, facts.call.call_id, facts.call.phone, facts.began_at)
     recent = memory.now - desk.SAME_ENQUIRY
     if facts.item is not None:

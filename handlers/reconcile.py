@@ -1,14 +1,14 @@
 """What the events did not tell: every few minutes the portal's lists are read from where the last look ended.
 
 Bitrix24 never sends an event twice, so one that was lost on the way is found here: calls by the statistics, new leads
-by the stage history (its first record of an item is its creation) and by the list itself. What is found comes in as the
-event that did not; the handlers are the same, and what was treated already is left alone.
+by the stage history (its first record of an item is its creation) and by the list itself, moves by the same history.
+What is found comes in as the event that did not; the handlers are the same, and what was treated already is left alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from b24app.bitrix.calls import Call
@@ -18,6 +18,7 @@ from b24app.engine.declare import LATER, NORMAL, Nothing, TimerCall
 from b24app.engine.declare import Timer as TimerDeclaration
 from b24app.entities import DEAL, LEAD, ItemRef, PhoneCall
 from b24app.errors import AccessDenied, NotFound
+from b24app.store import process_memory
 from b24app.store.memory import Memory
 from handlers.call_lost import end_data
 
@@ -33,6 +34,7 @@ class Look:
     entity_type_id: int
     calls: tuple[PhoneCall, ...]
     item_ids: tuple[int, ...]
+    moved: Mapping[int, str] = field(default_factory=dict)
     cursors: Mapping[str, int] = field(default_factory=dict)
     found: int = 0
 
@@ -55,11 +57,17 @@ def read(portal: Portal, call: TimerCall) -> Look:
             if newest is not None:
                 last[name] = newest
     created = {number(row.get("OWNER_ID")) for row in rows[HISTORY] if number(row.get("TYPE_ID")) == CREATED}
+    moved = {
+        id: str(row.get("STATUS_ID") or row.get("STAGE_ID") or "")
+        for row in sorted(rows[HISTORY], key=lambda row: number(row.get("ID")) or 0)
+        if number(row.get("TYPE_ID")) != CREATED and (id := number(row.get("OWNER_ID")))
+    }
     listed = {number(row.get("id")) for row in rows[ITEMS]}
     return Look(
         entity_type_id=entity_type_id,
         calls=tuple(_call(row, portal.playbook.intake.country) for row in rows[STATISTICS]),
         item_ids=tuple(sorted(id for id in created | listed if id)),
+        moved=moved,
         cursors=last,
     )
 
@@ -108,7 +116,7 @@ def _question(name: str, entity_type_id: int, filters: dict[str, Any]) -> tuple[
     if name == STATISTICS:
         return "voximplant.statistic.get", {"FILTER": filters}
     if name == HISTORY:
-        return "crm.stagehistory.list", {"entityTypeId": entity_type_id, "filter": {**filters, "TYPE_ID": CREATED}}
+        return "crm.stagehistory.list", {"entityTypeId": entity_type_id, "filter": filters}
     return "crm.item.list", {"entityTypeId": entity_type_id, "filter": filters, "select": ["id"]}
 
 
@@ -131,9 +139,16 @@ def recall(memory: Memory, facts: Look) -> Look:
         entity = str(ItemRef(facts.entity_type_id, id))
         if memory.assignment_of(entity) is None:
             _deliver(memory, event, entity, {"FIELDS": {"ID": str(id)}})
+    changed = "ONCRMDEALUPDATE" if facts.entity_type_id == DEAL else "ONCRMLEADUPDATE"
+    for id, stage_id in facts.moved.items():
+        entity = str(ItemRef(facts.entity_type_id, id))
+        stood = process_memory.item_row(memory, entity)
+        if stood is not None and stood.stage_id != stage_id:  # its event may be waiting; a second look does no harm
+            payload = {"event": changed, "data": {"FIELDS": {"ID": str(id)}}}
+            memory.deliver(kind="event", code=changed, entity=entity, payload=payload, priority=NORMAL)
     for name, value in facts.cursors.items():
         memory.move_cursor(_name(name, facts.entity_type_id), str(value))
-    return Look(facts.entity_type_id, facts.calls, facts.item_ids, facts.cursors, found=len(memory.new_deliveries))
+    return replace(facts, found=len(memory.new_deliveries))
 
 
 def _deliver(memory: Memory, event: str, entity: str, data: Mapping[str, Any]) -> None:

@@ -454,3 +454,15 @@ def test_the_robot_advance_stage_moves_only_what_the_gate_lets_pass(
     assert results["moved"] == "N"
     assert "Отправленное КП" in results["missing"]
     assert kitchen.stage(lead_id) == CLIENT
+
+
+def test_a_move_whose_event_was_lost_is_found_by_the_reconciliation(kitchen: Kitchen) -> None:
+    lead_id = kitchen.lead()
+    kitchen.portal.event_rule("ONCRMLEADUPDATE", "lose")
+    kitchen.portal.change_item(1, lead_id, {"stageId": CLIENT}, user_id=ANNA)
+    kitchen.office.settle()
+    assert kitchen.stage(lead_id) == CLIENT
+    kitchen.office.reconcile()
+    kitchen.office.settle()
+    assert kitchen.stage(lead_id) == "NEW"
+    assert kitchen.office.notices_of(ANNA, f"/{lead_id}/")
