@@ -374,7 +374,8 @@ def section_get(call: Call) -> list[Row]:
     return [
         {
             "ID": str(row["ID"]), "NAME": row["NAME"], "GAPI_CALENDAR_ID": None, "DESCRIPTION": row["DESCRIPTION"],
-            "COLOR": row["COLOR"], "TEXT_COLOR": row["TEXT_COLOR"], "EXPORT": {"ALLOW": bool(row.get("EXPORT"))}, "CAL_DAV_CON": None,
+            "COLOR": row["COLOR"], "TEXT_COLOR": row["TEXT_COLOR"], "EXPORT": {"ALLOW": bool(row.get("EXPORT"))},
+            "CAL_DAV_CON": None,
             "SYNC_TOKEN": None, "PAGE_TOKEN": None, "EXTERNAL_TYPE": "local",
             "DATE_CREATE": display(call.portal, row["CREATED"]), "TIMESTAMP_X": display(call.portal, row["CREATED"]),
             "IS_COLLAB": False,

@@ -162,7 +162,8 @@ def storage_list(call: Call) -> Page:
     start = call.integer("start")
     rows, total, following = select_rows(
         call.portal["disk_storages"], filter=_masked(call.mapping("filter")),
-        order=call.mapping("order") or {"ID": "ASC"}, columns=_STORAGE, zone=call.portal.zone(), start=start, unknown=lambda key: None,
+        order=call.mapping("order") or {"ID": "ASC"}, columns=_STORAGE,
+        zone=call.portal.zone(), start=start, unknown=lambda key: None,
         visible=lambda row: bool(disk.level(call.portal, objects[row["ROOT"]], call.user)),
     )  # fmt: skip
     return page_of([_as_storage(row) for row in rows], total, following, start)

@@ -132,10 +132,29 @@ _MOMENTS = {name for name in _OWN if name.endswith("_DATE") or name in ("DATE_ST
 _ON_REQUEST = ("UF_CRM_TASK", "UF_TASK_WEBDAV_FILES", "UF_MAIL_MESSAGE")
 
 
+# What `params` of a list add to the fields that `select` names.
+_WITH = {
+    "WITH_TIMER_INFO": ("TIME_ELAPSED", "TIMER_IS_RUNNING_FOR_CURRENT_USER"),
+    "WITH_RESULT_INFO": ("TASK_REQUIRE_RESULT", "TASK_HAS_OPEN_RESULT", "TASK_HAS_RESULT"),
+    "WITH_PARSED_DESCRIPTION": ("PARSED_DESCRIPTION",),
+}
+
+
+def _wanted(call: Call, selected: list[str]) -> set[str]:
+    """The selected fields in capitals, written either way (subStatus, SUB_STATUS); COUNTERS is the block `counter`."""
+    names = {name if name.isupper() else _upper(name) for name in selected}
+    names |= {"COUNTER"} if "COUNTERS" in names else set()
+    names |= {"LENGTH_DEADLINE"} if "DEADLINE" in names else set()
+    for switch, more in _WITH.items():
+        if yes(call.mapping("params").get(switch)):
+            names |= set(more)
+    return names
+
+
 def as_task(call: Call, row: Row, selected: list[str] | None = None, *, listed: bool = False) -> Row:
     """A task in camelCase with numbers as text; UF fields only when named in `selected`."""
     portal = call.portal
-    wanted = None if not selected or "*" in selected else {name.upper() for name in selected}
+    wanted = None if not selected or "*" in selected else _wanted(call, selected)
     named = {name.upper() for name in selected or []}
     made: Row = {}
     for name in _OWN:
@@ -499,7 +518,8 @@ def _tree(call: Call, task: Row) -> Row:
     def node(number: int, one: Row | None) -> Row:
         children = sorted((row for row in rows if row["PARENT_ID"] == number), key=lambda row: row["SORT_INDEX"])
         fields: Row = {
-            "id": one and one["ID"], "copiedId": None, "entityId": one and task["ID"], "userId": call.user_id,
+            "id": one and one["ID"], "copiedId": None, "entityId": one and task["ID"],
+            "parentId": (one and one["PARENT_ID"]) or 0, "userId": call.user_id,
             "createdBy": one and one["CREATED_BY"], "title": one["TITLE"] if one else "",
             "sortIndex": one and one["SORT_INDEX"],
             "displaySortIndex": "", "isComplete": bool(one and one["IS_COMPLETE"] == "Y"),

@@ -145,6 +145,9 @@ def main(clone: str, families: list[str]) -> None:
     for page, text in pages(clone).items():
         v3 = "rest-v3" in page
         name = method_of(text, served_v3 if v3 else served)
+        if not name and not v3:
+            # Methods that only REST 3.0 has stand on pages without that word in their address.
+            name, v3 = method_of(text, served_v3), True
         family = name.removeprefix("api/").split(".")[0]
         if not name or (families and family not in families):
             continue

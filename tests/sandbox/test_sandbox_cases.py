@@ -227,7 +227,7 @@ def test_it_starts_within_a_second_and_lists_by_key_do_not_slow_with_size() -> N
         print(
             f"\nstart {started:.2f} s; list by key {small * 1000:.1f} ms of 6, {large * 1000:.1f} ms of 100 006 leads"
         )
-        # Generous for a machine that does other things at the same time; a scan of 100 000 takes a hundred times as long.
+        # Generous for a machine that does other things too; a scan of 100 000 takes a hundred times as long.
         assert started < 4
         assert large < 10 * small + 0.02
 
@@ -257,7 +257,8 @@ def test_one_connection_asks_a_thousand_things_in_good_time(world: World) -> Non
     from sandbox.server import Request
 
     request = Request(
-        "POST", facts["webhook"].split(facts["url"])[1] + "crm.item.get", "", {"content-type": "application/json"}, body,
+        "POST", facts["webhook"].split(facts["url"])[1] + "crm.item.get", "", {"content-type": "application/json"},
+        body,
         "127.0.0.1",
     )  # fmt: skip
     began = time.perf_counter()
