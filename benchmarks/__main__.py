@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from b24app.supervisor import embedded_redis, start, stop
-from benchmarks import cost, doors, jobs, repair
+from benchmarks import cost, doors, jobs, repair, slots
 from benchmarks.bare import wait_for_redis
 
-PARTS = ["cost", "repair", "doors", "jobs"]
+PARTS = ["cost", "repair", "doors", "jobs", "slots"]
 
 
 def main() -> int:
@@ -36,6 +36,8 @@ def main() -> int:
         met.append(_doors(options.rounds))
     if "jobs" in options.parts:
         met.append(_jobs(options.rounds))
+    if "slots" in options.parts:
+        _slots(options.rounds)
     return 0 if all(met) else 1
 
 
@@ -103,6 +105,23 @@ def _jobs(rounds: int) -> bool:
     _say(f"  отношение / ratio: {ratio:.2f} (цель / goal >= 0.80)")
     _say()
     return ratio >= 0.8
+
+
+def _slots(rounds: int) -> None:
+    """Prints; nothing is asserted: times of a shared machine are no goal to fail by."""
+    _say(f"Свободные окна по 3 ч: {slots.DAYS} дней, {slots.BUSY_A_DAY} занятий в день у каждого, шаг {slots.STEP} мин")
+    _say("  free 3-hour slots; everything after the preparation; all ways gave the same list unless said otherwise")
+    names = ["prepare", "mask", "best 10", "change", "bisect", "naive", "numpy", "C"]
+    _say(f"  {'замерщиков / people':20} {'slots':>6} " + " ".join(f"{name:>9}" for name in names) + "   ms")
+    for people in (10, 100, 1000):
+        row = slots.measure(people, rounds)
+        times = [f"{row.seconds[name] * 1000:9.2f}" if name in row.seconds else f"{'—':>9}" for name in names]
+        _say(f"  {people:20} {row.slots:6} {' '.join(times)}" + ("" if row.same else "   РАЗНЫЕ СПИСКИ / DIFFERENT"))
+        ratios = [f"{name} {row.seconds[name] / row.seconds['mask']:.1f}" for name in names[4:] if name in row.seconds]
+        _say(f"  {'':20} во сколько раз дольше полного списка / times the full listing: {', '.join(ratios)}")
+    _say(f"  не запускались / not run at the last size: {', '.join(row.left_out)} (naive: больше 10 / above 10)")
+    _say("  цель для 1000 / goal for 1000: mask < 6 ms, best 10 < 1 ms")
+    _say()
 
 
 if __name__ == "__main__":
