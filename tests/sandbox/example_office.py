@@ -7,7 +7,7 @@ from typing import Any
 
 FAMILIES = (
     "tasks", "task", "user", "department", "calendar", "timeman", "telephony", "voximplant", "im", "bizproc", "event",
-    "placement", "userfieldtype", "messageservice", "disk", "entity", "booking",
+    "placement", "userfieldtype", "messageservice", "disk", "entity", "booking", "mail",
 )  # fmt: skip
 LISTED: dict[str, str] = {
     "bizproc.event.send": "needs a robot that waits; tests of the portal answer one",

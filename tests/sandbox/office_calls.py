@@ -659,3 +659,30 @@ for _name in ("resource.slots.set", "booking.client.set", "booking.externalData.
 for _name in ("booking", "waitlist"):
     for _verb in ("client.list", "client.unset", "externalData.list", "externalData.unset"):
         ABSENT[f"booking.v1.{_name}.{_verb}"] = _gone
+
+
+@family
+def mail(j: Any) -> Params:
+    j.portal.control(
+        "POST", "email", {"from": "client@example.com", "subject": "Договор", "text": "Письмо", "to_user_id": 1}
+    )
+    letter = j.do("api/mail.message.list", mailboxId=1)["items"][0]["id"]
+    return {
+        "api/mail.mailbox.get": {"id": 1},
+        "api/mail.mailbox.list": {"email": "dubrava"},
+        "api/mail.mailbox.field.get": {"name": "email"},
+        "api/mail.message.field.get": {"name": "subject"},
+        "api/mail.message.get": {"id": letter},
+        "api/mail.message.list": {"mailboxId": 1, "searchQuery": "договор"},
+    }
+
+
+NO_REFUSAL |= {
+    "api/mail.mailbox.list", "api/mail.mailbox.senders", "api/mail.mailbox.field.list", "api/mail.message.field.list",
+}  # fmt: skip
+NONSENSE["api/mail.message.list"] = {"mailboxId": "ерунда"}
+ABSENT |= {
+    "api/mail.mailbox.field.get": {"name": "nothing"},
+    "api/mail.message.field.get": {"name": "nothing"},
+    "api/mail.message.list": {"mailboxId": 999999},
+}
