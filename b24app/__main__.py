@@ -216,7 +216,7 @@ def _redis_url(settings: config.Settings) -> str:
 
 
 def _secrets(settings: config.Settings) -> list[str]:
-    own = [settings.app.secret_key, *settings.app.previous_secret_keys, settings.app.metrics_key]
+    own = [settings.app.secret_key, *settings.app.previous_secret_keys, settings.app.metrics_key, settings.sms.key]
     return [secret for secret in (*own, *(portal.client_secret for portal in settings.portals)) if secret]
 
 

@@ -4,7 +4,7 @@
     is_serving(findings)          -> bool              False: answer 503, nothing can be accepted or worked on
 
 A finding's `key` is stable (`database`, `redis`, `portal`, `token`, `scope`, `plan`, `deliveries`, `failed`, `timers`,
-`clock`, `alarm`); level `ok`, `warn` (a person should look) or `bad` (something does not work).
+`clock`, `alarm`, `sms`); level `ok`, `warn` (a person should look) or `bad` (something does not work).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
+from urllib.parse import urlsplit
 
 import redis as redis_client
 import sqlalchemy as sa
@@ -65,6 +66,7 @@ def findings(services: Services, now: datetime | None = None) -> list[Finding]:
             )
         ]
     found.append(_redis(services.redis))
+    found += _sms(services)
     return sorted(found, key=lambda finding: _WORST_FIRST[finding.level])
 
 
@@ -118,6 +120,23 @@ def _redis(client: redis_client.Redis) -> Finding:
             f"Redis does not answer ({why}): work goes on, but slower. Is `b24app run` up, is [redis] url right?",
         )
     return Finding("redis", "ok", "Redis отвечает.", "Redis answers.")
+
+
+def _sms(services: Services) -> Iterator[Finding]:
+    """Says when a message is wanted and cannot go; a gateway that takes none is an alarm, raised where it was asked."""
+    url = services.settings.sms.url
+    wanted = services.playbook.intake.missed_call_sms is not None
+    if url:
+        host = urlsplit(url).netloc
+        yield Finding("sms", "ok", f"SMS отправляет {host}.", f"SMS go by {host}.")
+    elif wanted:
+        yield Finding(
+            "sms",
+            "bad",
+            "Сценарий велит слать SMS о пропущенных ([intake] missed_call_sms), а шлюза нет: заполните [sms] в "
+            "config.toml.",
+            "The playbook wants SMS on missed calls, and there is no gateway: fill in [sms] in config.toml.",
+        )
 
 
 def _portal(configured: PortalSection, row: PortalRow | None) -> Iterator[Finding]:

@@ -57,7 +57,16 @@ class Texting:
     @property
     def marker(self) -> str:
         """The short mark by which its comment and its task are known again."""
-        return "SMS №" + hashlib.sha256(self.key.encode()).hexdigest()[:10]
+        return f"SMS №{self._number}"
+
+    @property
+    def refusal_marker(self) -> str:
+        """The mark of the comment on a refusal: a person may send again, and the record then is another comment."""
+        return f"SMS-отказ №{self._number}"
+
+    @property
+    def _number(self) -> str:
+        return hashlib.sha256(self.key.encode()).hexdigest()[:10]
 
     @property
     def local_due(self) -> str:
@@ -182,7 +191,7 @@ def act(texting: Texting) -> list[Command]:
         write.comment(
             texting.item,
             write.reason_of("sms", f"[B]SMS на {to} не отправлено:[/B] ", f"\n{text}"),
-            marker=texting.marker,
+            marker=texting.refusal_marker,
             label="sms_refused",
             after=After("sms", "failed"),
         ),

@@ -21,7 +21,7 @@ from b24app.bitrix.portal import Portal
 from b24app.bitrix.reads import Read
 from b24app.engine.declare import LATER, Nothing, TimerCall
 from b24app.engine.declare import Timer as TimerDeclaration
-from b24app.rules.text_message import recipient
+from b24app.rules.text_message import QuietHours, recipient
 from b24app.store.memory import Memory
 
 CODE = "missed_call_sms"
@@ -74,7 +74,7 @@ def read(portal: Portal, call: TimerCall) -> Told | Nothing:
     return Told(
         tuple(people),
         rule.text.format(phone=phone, time=f"{at:%d.%m %H:%M}"),
-        portal.now + texting.STALE_AFTER,
+        max(QuietHours.of(*quiet).next_allowed(portal.now) for _, _, quiet in people) + texting.STALE_AFTER,
     )
 
 

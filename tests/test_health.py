@@ -7,16 +7,18 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from b24app.config import parse
+from b24app.config import SmsSection, parse
 from b24app.engine.clock import BEAT
 from b24app.engine.declare import Catalogue
 from b24app.health import Finding, findings, is_serving
+from b24app.playbook import parse_playbook
 from b24app.services import Services, build
 from b24app.store import schema
 from b24app.store.alarms import raise_alarm
@@ -95,6 +97,19 @@ def test_everything_is_well_on_a_working_installation(services: Services) -> Non
     assert {finding.level for finding in found} == {"ok"}
     assert {"database", "redis", "portal", "token", "deliveries", "failed", "clock"} == {one.key for one in found}
     assert all(one.ru and one.en and one.ru != one.en for one in found)
+
+
+def test_messages_that_the_playbook_wants_need_a_gateway(services: Services) -> None:
+    assert _about(services, "sms") == []
+    wanted = parse_playbook('name = "x"\n[intake]\nmissed_call_sms = { to = "head" }\n', "x")
+    (finding,) = _about(replace(services, playbook=wanted), "sms")
+    assert (finding.level, "[sms]" in finding.ru, "[sms]" in finding.en) == ("bad", True, True)
+    gateway = SmsSection(
+        url="https://sms.example.ru/?k={key}", key="canary", fields={"to": "{phone}", "msg": "{text}"}, sent="OK"
+    )
+    settings = services.settings.model_copy(update={"sms": gateway})
+    (finding,) = _about(replace(services, playbook=wanted, settings=settings), "sms")
+    assert (finding.level, finding.ru) == ("ok", "SMS отправляет sms.example.ru.")
 
 
 def test_a_portal_that_is_not_installed_is_named(services: Services) -> None:

@@ -69,7 +69,7 @@ def playbook(**changes: str) -> str:
 class Office:
     """A portal, our processes, and what a test does and sees there."""
 
-    def __init__(self, folder: Path, portal: Sandbox, *, workers: int, text: str) -> None:
+    def __init__(self, folder: Path, portal: Sandbox, *, workers: int, text: str, config: str = "") -> None:
         self.folder = folder
         self.portal = portal
         self.url = f"http://127.0.0.1:{free_port()}"
@@ -84,6 +84,7 @@ class Office:
         self.redis_program, self.redis_url = embedded_redis(folder / "redis")
         self.redis = redis.Redis.from_url(self.redis_url, socket_timeout=5)
         self.workers = tuple(f"worker-{number}" for number in range(workers))
+        self.more_config = config
         self.write_config(text)
 
     def write_config(self, text: str) -> None:
@@ -107,6 +108,7 @@ url = "sqlite:///{self.folder / "b24app.db"}"
 path = "{self.playbook}"
 [run]
 data = "{self.folder}"
+{self.more_config}
 """,
             "utf-8",
         )
@@ -495,10 +497,10 @@ data = "{self.folder}"
 
 @contextmanager
 def running_office(
-    folder: Path, *sandbox: str, workers: int = 2, text: str = "", installed: bool = True
+    folder: Path, *sandbox: str, workers: int = 2, text: str = "", installed: bool = True, config: str = ""
 ) -> Iterator[Office]:
-    """Yields an application at work beside a fresh portal."""
-    office = Office(folder, Sandbox.start(*sandbox), workers=workers, text=text or playbook())
+    """Yields an application at work beside a fresh portal; `config` is more of config.toml."""
+    office = Office(folder, Sandbox.start(*sandbox), workers=workers, text=text or playbook(), config=config)
     running.append(office)
     try:
         office.control("PATCH", "settings", {"license": "ru_ent250"})
