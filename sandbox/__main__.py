@@ -66,10 +66,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         for portal, (facts, snapshots) in zip(world.portals, kept, strict=False):
             state.put(portal, facts)
             portal.snapshots = snapshots
+            portal.oauth_url = world.authorities[portal.settings.oauth - 1].url
         for portal in world.portals:
             portal.limits.enabled = not options.no_limits
             growth.grow(portal, **{name: getattr(options, name) for name in _SIZES})
         ready: dict[str, Any] = cases.describe(world.portals[0])
+        ready["oauth_urls"] = [server.url for server in world.authorities]
         if ca is not None:
             ready["ca"] = str(ca)
         if len(world.portals) > 1:

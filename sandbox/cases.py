@@ -352,6 +352,7 @@ def restore_snapshot(world: World, portal: Portal, path: list[str], body: Row) -
     if path[0] not in portal.snapshots:
         raise ControlError(f"no snapshot {path[0]}", 404)
     state.back(portal, path[0])
+    portal.oauth_url = world.authorities[portal.settings.oauth - 1].url
     portal.ledger.add("effect", change="restore", type="portal", id=0, user_id=0, via="person", snapshot=path[0])
     return {"name": path[0]}
 

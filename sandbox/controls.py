@@ -967,6 +967,7 @@ _SWITCHES = [
     "license",
     "rename_to",
     "task_card",
+    "oauth",
     "deleted",
     "statuses",
     "timezone",
@@ -982,6 +983,8 @@ def change_settings(world: World, portal: Portal, path: list[str], body: Row) ->
     only(body, *_SWITCHES, "calendar")
     if body.get("mode", 1) not in (1, 2):
         raise ControlError("mode is 1 or 2")
+    if body.get("oauth", 1) not in (1, 2):
+        raise ControlError("oauth is 1 or 2: the address of the authorization server that the portal names")
     if body.get("task_card", "new") not in ("new", "old"):
         raise ControlError("task_card is new or old")
     if body.get("statuses", "sdk") not in ("sdk", "docs"):
@@ -990,6 +993,7 @@ def change_settings(world: World, portal: Portal, path: list[str], body: Row) ->
         for name in _SWITCHES:
             if name in body and name != "rename_to":
                 setattr(portal.settings, name, body[name])
+        portal.oauth_url = world.authorities[portal.settings.oauth - 1].url
         if isinstance(body.get("calendar"), dict):
             portal.held["calendar_settings"] = body["calendar"]
     if body.get("rename_to"):

@@ -215,6 +215,7 @@ class Settings:
     event_delay: float = 0.02
     ring_seconds: float = 0.0
     task_card: str = "new"
+    oauth: int = 1
 
 
 TABLES = [

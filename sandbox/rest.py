@@ -30,6 +30,8 @@ from sandbox.portal import Portal
 from sandbox.server import Request, Response
 
 BATCH_SIZE = 50
+REQUEST_SECONDS = 60.0
+_TIMED_OUT = {"effect": "html", "status": 504}
 SECRETS = {"auth", "access_token", "refresh_token", "client_secret", "application_token"}
 _REFERENCE = re.compile(r"\$result((?:\[[^\[\]]+\])+)")
 
@@ -213,6 +215,11 @@ def status_of(portal: Portal, error: RestError) -> int:
     return error.status
 
 
+def cut(portal: Portal, rule: Row) -> bool:
+    """True when a delay is longer than the cloud lets a request run: it is cut, though its effect may be there."""
+    return portal.limits.enabled and rule["seconds"] > REQUEST_SECONDS
+
+
 def pause(portal: Portal, seconds: float) -> None:
     """Wait that many seconds of the portal's clock."""
     time.sleep(seconds / portal.clock.speed)
@@ -245,7 +252,9 @@ def _with_faults(portal: Portal, name: str, inner: list[str], work: Callable[[],
         before = faults.take(portal, [name], "before") or _inner_fault(portal, inner, "before")
     if before is not None:
         if before["effect"] == "delay":
-            pause(portal, before["seconds"])
+            pause(portal, min(before["seconds"], REQUEST_SECONDS) if cut(portal, before) else before["seconds"])
+            if cut(portal, before):
+                return faults.broken(_TIMED_OUT, None)
         elif before["effect"] == "error":
             return failure(portal, RestError(before["error"], before["error_description"], before["status"]))
         else:
@@ -255,7 +264,9 @@ def _with_faults(portal: Portal, name: str, inner: list[str], work: Callable[[],
         after = faults.take(portal, [name, *inner], "after")
     if after is not None:
         if after["effect"] == "delay":
-            pause(portal, after["seconds"])
+            pause(portal, min(after["seconds"], REQUEST_SECONDS) if cut(portal, after) else after["seconds"])
+            if cut(portal, after):
+                return faults.broken(_TIMED_OUT, response)
         elif after["effect"] == "error":
             return failure(portal, RestError(after["error"], after["error_description"], after["status"]))
         else:

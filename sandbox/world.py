@@ -34,23 +34,28 @@ class World:
         self.scheduler = Scheduler(self.clock)
         self.portals: list[Portal] = []
         self.servers: list[HttpServer] = []
-        self.authority: HttpServer | None = None
+        self.authorities: list[HttpServer] = []
         self.host = "127.0.0.1"
         self.tls: ssl.SSLContext | None = None
 
     def start(self, host: str, oauth_port: int, tls: ssl.SSLContext | None = None) -> None:
-        """Open the authorization server and begin to run what falls due; `tls` makes every listener speak https."""
+        """Open the authorization server and begin to run what falls due; `tls` makes every listener speak https.
+
+        It has two addresses, as in the cloud (oauth.bitrix.info and oauth.bitrix24.tech), which are equally good.
+        """
         self.host, self.tls = host, tls
-        self.authority = HttpServer(host, oauth_port, lambda request: oauth.handle(self.portals, request), tls)
-        self.authority.start()
+        for port in (oauth_port, 0):
+            server = HttpServer(host, port, lambda request: oauth.handle(self.portals, request), tls)
+            self.authorities.append(server)
+            server.start()
         self.scheduler.start()
 
     def add_portal(self, host: str, port: int, *, seed: int = 1, member_id: str = "") -> Portal:
         """A new portal with its seeded company, listening on host:port (0: any free port)."""
-        if self.authority is None:
+        if not self.authorities:
             raise RuntimeError("start the authorization server first")
         portal = Portal(self.clock, self.scheduler, member_id, seed)
-        portal.oauth_url = self.authority.url
+        portal.oauth_url = self.authorities[0].url
         portal.member_id = member_id or portal.secret(32)
         found_company(portal)
         self.portals.append(portal)
@@ -66,7 +71,7 @@ class World:
 
     def stop(self) -> None:
         """Close every listener and the queue."""
-        for server in [*self.servers, *([self.authority] if self.authority else [])]:
+        for server in [*self.servers, *self.authorities]:
             server.stop()
         self.scheduler.stop()
 

@@ -269,3 +269,25 @@ def test_one_connection_asks_a_thousand_things_in_good_time(world: World) -> Non
     rate = 1000 / (time.perf_counter() - began)
     print(f"\n{rate:.0f} requests/s inside one thread")
     assert rate > 300
+
+
+def test_both_addresses_of_the_authorization_server_are_equally_good(portal: Sandbox) -> None:
+    first, second = portal.ready["oauth_urls"]
+    assert portal.ready["oauth_url"] == first
+    made = portal.control("POST", "cases/valid")
+    fresh = refresh(portal, {**made, "oauth_url": second})
+    assert fresh["server_endpoint"] == first + "/rest/"
+    portal.control("PATCH", "settings", {"oauth": 2})
+    assert refresh(portal, {**made, **fresh})["server_endpoint"] == second + "/rest/"
+
+
+@pytest.mark.parametrize(("when", "done"), [("before", False), ("after", True)])
+def test_a_request_that_runs_longer_than_a_minute_is_cut(when: str, done: bool) -> None:
+    with Sandbox.start("--speed", "120") as portal:
+        portal.fault("crm.lead.update", "delay", when=when, seconds=600)
+        params = {"id": 1, "fields": {"TITLE": "долго"}}
+        began = time.monotonic()
+        answer = portal.session.post(portal.ready["webhook"] + "crm.lead.update", json=params, timeout=20)
+        assert (answer.status_code, answer.headers["Content-Type"].split(";")[0]) == (504, "text/html")
+        assert time.monotonic() - began < 3
+        assert (portal.result("crm.lead.get", {"id": 1})["TITLE"] == "долго") is done
