@@ -129,3 +129,18 @@ def test_cb11_however_long_the_quiet_hours_it_waits_for_their_end(
         table = schema.deliveries
         (waiting,) = connection.execute(sa.select(table).where(table.c.state == "waiting")).mappings()
     assert (waiting["code"], f"{waiting['due_at']:%H:%M}") == ("missed_call_sms", night[1])
+
+
+def test_cb11_a_call_whose_lead_was_assigned_already_is_told_too(
+    database: Database, company: Company, gateway: FakeGateway
+) -> None:
+    bench = office(database, company, gateway, 'missed_call_sms = { to = "head" }')
+    lead_id = company.make()
+    company.call("c1", "304", of=("LEAD", lead_id))
+    bench.event("ONCRMLEADADD", f"lead:{lead_id}", {"FIELDS": {"ID": str(lead_id)}})
+    bench.run()
+    data = {"CALL_ID": "c1", "CALL_TYPE": "2", "PHONE_NUMBER": PHONE, "PORTAL_USER_ID": "9", "CALL_FAILED_CODE": "304"}
+    bench.event("ONVOXIMPLANTCALLEND", "call:c1", data, priority=10)
+    bench.run()
+    assert [one["to"] for one in gateway.sent] == ["79162000003"]
+    assert len(company.tasks) == 1
