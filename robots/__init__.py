@@ -4,7 +4,17 @@ To add one: write its file (the docstring is its manual page; read, decide, act,
 it a test in tests/robots/ and a line in the changelog. No route, no setting, no migration.
 """
 
-from robots import advance_stage, assign_manager, check_fields, check_offer_sent, checklist_task, send_sms, stage_hint
+from robots import (
+    add_working_time,
+    advance_stage,
+    assign_manager,
+    check_fields,
+    check_offer_sent,
+    checklist_task,
+    send_sms,
+    stage_hint,
+    working_time_between,
+)
 
 ROBOTS = (
     assign_manager.ROBOT,
@@ -14,4 +24,6 @@ ROBOTS = (
     advance_stage.ROBOT,
     stage_hint.ROBOT,
     send_sms.ROBOT,
+    working_time_between.ROBOT,
+    add_working_time.ROBOT,
 )

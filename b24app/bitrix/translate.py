@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
+from math import isfinite
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -168,7 +170,7 @@ def _zone(name: Any) -> ZoneInfo | None:
         return None
 
 
-def _portal_time(value: Any, zone: ZoneInfo) -> datetime | None:
+def _portal_time(value: Any, zone: tzinfo) -> datetime | None:
     """The portal's display format: `02.12.2024 11:00:00`, on English ones `12/11/2024 05:59:00 pm`."""
     if not isinstance(value, str) or not value:
         return None
@@ -180,6 +182,37 @@ def _portal_time(value: Any, zone: ZoneInfo) -> datetime | None:
     except (ValueError, OverflowError):
         return None
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=zone)
+
+
+_DAY_FIRST = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}")
+_OFFSET = re.compile(r"\s*\[(-?\d{1,5})\]$")
+
+
+def robot_moment(value: Any, zone: ZoneInfo) -> datetime | None:
+    """Returns the time of a robot's `datetime` or `date` property in UTC; a time without a zone is of `zone`.
+
+    The portal's display format, ISO 8601, or the display format with seconds from UTC in brackets,
+    `27.11.2026 10:00:00 [10800]` [verify: the documentation shows no value]. A ValueError says what is no time.
+    """
+    text = str(value[0] if isinstance(value, list) and value else value or "").strip()
+    if not text or value == []:
+        return None
+    offset = _OFFSET.search(text)
+    plain = text[: offset.start()] if offset else text
+    own = timezone(timedelta(seconds=int(offset[1]))) if offset and abs(int(offset[1])) < 86_400 else zone
+    parsed = _portal_time(plain, own) if _DAY_FIRST.match(plain) else None
+    if parsed is None or not 2000 <= parsed.year < 2100:
+        raise ValueError(f"не время / not a time: {text[:60]}")
+    return parsed.astimezone(UTC)
+
+
+def decimal(value: Any) -> float | None:
+    """Returns a number that arrives as 1.5, "1.5" or "1,5"; None for what is none."""
+    try:
+        found = float(str(value).strip().replace(",", "."))
+    except ValueError:
+        return None
+    return found if isfinite(found) else None
 
 
 def calendar_of(value: Any, playbook: WorkCalendar) -> WorkCalendar:
