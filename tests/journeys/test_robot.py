@@ -29,9 +29,9 @@ class Stage:
     def __init__(self, office: Office) -> None:
         self.office = office
 
-    def place(self, code: str = "assign_manager", **properties: Any) -> None:
-        """Places a robot after those that stand there."""
-        self.office.portal.place_robot(1, STAGE, code, properties=properties)
+    def place(self, code: str = "assign_manager", **properties: Any) -> int:
+        """Places a robot after those that stand there; returns its number, by which later robots name its answer."""
+        return int(self.office.portal.place_robot(1, STAGE, code, properties=properties)["id"])
 
     def clear(self) -> None:
         """Takes the robots away."""
@@ -224,3 +224,23 @@ def test_k2_a_robot_call_that_comes_twice_is_one_effect(office: Office, stage: S
     stage.answered(lead_id)
     office.settle()
     assert office.assert_treated(lead_id) in MANAGERS
+
+
+def test_working_time_is_added_by_one_robot_and_counted_back_by_the_next(office: Office, stage: Stage) -> None:
+    added = stage.place("add_working_time", start="27.11.2026 11:30:00", amount="9", unit="hours")
+    start, end = f"{{=A{added}:at}}", "27.11.2026 11:30:00"
+    stage.place("working_time_between", start=start, end=end, language="en")
+    lead_id = stage.lead()
+    run = stage.answered(lead_id)
+    results = results_of(run)
+    hours = office.portal.result("calendar.settings.get")
+    assert (hours["work_time_start"], hours["work_time_end"], hours["week_holidays"]) == ("9", "18", ["SA", "SU"])
+    assert results["at"] == "2026-11-30T11:30:00+03:00"
+    assert (results["hours"], results["minutes"], results["more_than_a_day"]) == ("-9.00", "-540", "N")
+    assert results["steps"] == (
+        "Fri 27.11 11:30-18:00: 6 h 30 min of work\nSat 28.11 - Sun 29.11: day off\n"
+        "Mon 30.11 09:00-11:30: 2 h 30 min of work"
+    )
+    assert "Пт 27.11 11:30-18:00: 6 ч 30 мин работы" in log_of(run)
+    office.settle()
+    assert office.tasks_of(lead_id) == []
