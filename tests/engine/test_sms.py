@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from fake_gateway import REFUSAL, FakeGateway, fake_gateway
 from scripted_portal import MEMBER, Bench, ScriptedRest
-from test_run import LEAD_42, TASK, Portal, again, delivery, do, dying, handler, offer, replay, robot, states
+from test_run import LEAD_42, NOTICE, TASK, Portal, again, delivery, do, dying, handler, offer, replay, robot, states
 
 from b24app.bitrix import commands as write
 from b24app.bitrix.commands import After, Command
@@ -90,6 +90,15 @@ def test_a_message_that_goes_has_its_record_and_nothing_else(
     assert states(bench, id) == {"sms": "done", "record": "done", "refused": "skipped", "check": "skipped"}
     assert (delivery(bench, id)["state"], portal.tasks) == ("done", [])
     assert "sms:send" not in bench.rest.sent
+
+
+def test_it_stands_between_rest_calls_and_leaves_for_the_gateway_in_its_turn(
+    bench: Bench, portal: Portal, gateway: FakeGateway
+) -> None:
+    id = do(bench, [NOTICE, *planned(), replace(NOTICE, label="last")])
+    assert set(bench.rest.sent) == {"im.notify.personal.add", "crm.timeline.comment.add"}
+    assert [len(request) for request in bench.rest.requests] == [1, 2]
+    assert (len(gateway.sent), delivery(bench, id)["state"]) == (1, "done")
 
 
 def test_a_refusal_stands_in_the_timeline_and_a_person_may_send_again(
