@@ -304,19 +304,24 @@ class Board:
     def remove(self, measurer_id: int, busy: Busy) -> None:
         """Takes one busy time away; ValueError where there is none like it."""
         lane = self._lane[measurer_id]
-        days = list(self._days_of(lane, busy))
+        entry = _entry(busy)
+        days = self._days_of(lane, entry)
         for day in days:
-            self._entries[lane].setdefault(day, []).remove(_entry(busy))
+            self._entries[lane].setdefault(day, []).remove(entry)
         self._rewrite(lane, days)
 
-    def _days_of(self, lane: int, busy: Busy) -> Iterator[int]:
-        start, end, _ = _entry(busy)
-        return self._axis[lane].days_of(start - self._reach, end + self._reach) if end > start else iter(())
+    def _days_of(self, lane: int, entry: _Entry) -> list[int]:
+        start, end, _ = entry
+        return list(self._axis[lane].days_of(start - self._reach, end + self._reach)) if end > start else []
 
     def _put(self, lane: int, busy: Busy) -> list[int]:
-        days, entry = list(self._days_of(lane, busy)), _entry(busy)
+        entry, entries = _entry(busy), self._entries[lane]
+        days = self._days_of(lane, entry)
         for day in days:
-            self._entries[lane].setdefault(day, []).append(entry)
+            if day in entries:
+                entries[day].append(entry)
+            else:
+                entries[day] = [entry]
         return days
 
     def _rewrite(self, lane: int, days: Iterable[int]) -> None:
