@@ -22,7 +22,7 @@ from markupsafe import Markup
 
 from b24app.errors import B24AppError
 from b24app.flow_picture import Box, End, Slip, draw
-from b24app.pages.frame import pictures
+from b24app.pictures import pictures
 from b24app.playbook import (
     Checklist,
     Condition,

@@ -15,6 +15,7 @@ from b24app.engine.declare import Catalogue
 from b24app.engine.inbox import Inbox
 from b24app.engine.jobs import Doorbell
 from b24app.errors import PortalClosed
+from b24app.pictures import pictures
 from b24app.playbook import Playbook, load_playbook
 from b24app.sms.gateway import Gateway, gateway_of
 from b24app.store.database import Database
@@ -55,6 +56,10 @@ class Services:
             rest=Rest(self.database, self.tokens, self.limits, member_id, urgent=urgent),
             database=self.database,
             sms=self.sms,
+            pictures={
+                name: f"{self.settings.app.public_url}{picture.url}"
+                for name, picture in pictures(self.playbook, self.settings.playbook.path).items()
+            },
         )
 
     def dispose(self) -> None:

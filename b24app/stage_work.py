@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +18,7 @@ from b24app.bitrix.portal import Portal
 from b24app.bitrix.translate import number, rows
 from b24app.distribution import Team
 from b24app.entities import CONTACT, ENTITY_NAMES, Item, ItemRef
+from b24app.pictures import PICTURE
 from b24app.playbook import Checklist, Stage, TaskRule
 from b24app.process import MISSING_TASK, ProcessOnPortal, fill, form_path, local, missing_lines, missing_words
 from b24app.rules import stage_gate
@@ -52,6 +53,7 @@ class NewTask:
     important: bool = False
     result_required: bool = False
     tags: tuple[str, ...] = ()
+    files: tuple[int, ...] = ()
 
     @property
     def label(self) -> str:
@@ -135,6 +137,7 @@ class Office:
     client_id: str
     can_push: bool = False
     window: timedelta = timedelta(minutes=5)
+    pictures: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def head_id(self) -> int:
@@ -173,6 +176,7 @@ def office(portal: Portal, team: Team) -> Office:
         client_id=portal.client_id,
         can_push="pull" in (portal.facts.get("scope") or ()),
         window=portal.playbook.intake.import_window,
+        pictures=portal.pictures,
     )
 
 
@@ -221,7 +225,9 @@ def new_task(
     """Returns the task of a rule for this item, its texts filled in."""
     link = at.link(item.ref)
     title, text, script = (fill(one, on, card, item, link) for one in (rule.title, rule.text, rule.script))
-    parts = [text, f"[B]Что сказать клиенту[/B]\n{script}" if script else ""]
+    file_id = number(on.mapping.get(f"{PICTURE}{rule.picture}")) if rule.picture else None
+    memo = picture_link(at, rule.picture) if file_id is None else ""
+    parts = [text, f"[B]Что сказать клиенту[/B]\n{script}" if script else "", memo]
     if round > 1:
         title = f"{title} ({round})"
     return NewTask(
@@ -235,7 +241,13 @@ def new_task(
         deadline=at.deadline(rule.deadline_minutes),
         checklists=rule.checklists,
         result_required=rule.result_required,
+        files=(file_id,) if file_id is not None else (),
     )
+
+
+def picture_link(at: Office, name: str) -> str:
+    """Returns the memo picture as a BBCode link: for tasks on a portal whose Drive we may not use."""
+    return f"[URL={at.pictures[name]}]Памятка[/URL]" if name in at.pictures else ""
 
 
 def _responsible(rule: TaskRule, item: Item, at: Office, mover_id: int | None) -> int:
@@ -489,7 +501,7 @@ def act(work: StageWork) -> list[Command]:
 def task_commands(
     task: NewTask, item: ItemRef, creator_id: int, *, marker: str = "", needs: tuple[str, ...] = ()
 ) -> list[Command]:
-    """Returns the commands that make a task with its checklists."""
+    """Returns the commands that make a task with its checklists and files."""
     made = write.add_task(
         marker=marker or mark(item, task.rule, str(task.round)),
         title=task.title,
@@ -510,7 +522,11 @@ def task_commands(
         for place, one in enumerate(task.checklists)
         for command in write.add_checklist(task.label, one.name, one.items, label=f"{task.label}_list_{place}")
     ]
-    return [made, *lists]
+    attached = [
+        write.attach_file(task.label, file_id, label=f"{task.label}_file_{place}")
+        for place, file_id in enumerate(task.files)
+    ]
+    return [made, *lists, *attached]
 
 
 def mark(*parts: object) -> str:

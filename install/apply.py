@@ -15,10 +15,13 @@ from b24app.bitrix.rest import Rest
 from b24app.crashpoint import crashpoint
 from b24app.engine.declare import Text
 from b24app.errors import B24AppError, OutcomeUnknown, Permanent, PortalClosed, Temporary
+from b24app.pictures import PICTURE, named, pictures
 from b24app.services import Services
 from b24app.store.applied import Applied, AppliedRow
 from b24app.store.portals import PortalRow, learn, portal_of
 from install.carry_out import Line, app_steps, bring_in_line, is_ready
+from install.drive import Drive, drive_of, picture_steps
+from install.drive import reads as drive_reads
 from install.process import KINDS, PresentProcess, is_described, present_process, process_steps, reads
 from install.undo import UndoStep, undo_steps
 from install.wanted import Record, Step
@@ -42,7 +45,7 @@ def plan(services: Services, member_id: str) -> list[Step]:
     row, rest = _open(services, member_id)
     present, language = _read(services, rest)
     rows = {one.name: one for one in Applied(services.database, member_id).rows()}
-    return [*app_steps(services, row, rest), *_steps(services, present, rows, language)]
+    return [*app_steps(services, row, rest), *_steps(services, present, rows, language, _drive(services, rest))]
 
 
 def apply(services: Services, member_id: str) -> Iterator[Line]:
@@ -99,7 +102,7 @@ def _apply(services: Services, member_id: str) -> Iterator[Line]:
     for _ in range(ROUNDS):
         present, language = _read(services, rest)
         rows = {one.name: one for one in applied.rows()}
-        steps = _steps(services, present, rows, language)
+        steps = _steps(services, present, rows, language, _drive(services, rest))
         _keep(applied, rows, steps)
         todo = [step for step in steps if step.call is not None and step.key not in refused]
         if not todo:
@@ -202,6 +205,12 @@ def _undo(services: Services, member_id: str) -> Iterator[Line]:
     else:
         raise OutcomeUnknown("портал не отвечает / the portal does not answer")
     yield from kept.values()
+    memos = [name for name in rows if name.startswith(PICTURE)]
+    for name in memos:
+        applied.forget(name)
+    if memos:
+        what = _both("Картинки-памятки на Диске приложения", "Memo pictures on the application's Drive")
+        yield Line("note", what, _both("остаются: они вложены в задачи", "stay: tasks show them"))
 
 
 def _take_back(rest: Rest, step: UndoStep) -> Line | None:
@@ -252,13 +261,30 @@ def _read(services: Services, rest: Rest, *, every: bool = False) -> tuple[dict[
     return {kind: present_process(kind, results) for kind in kinds}, language
 
 
+def _drive(services: Services, rest: Rest) -> Drive:
+    results: dict[str, Any] = {}
+    asked = drive_reads(pictures(services.playbook, services.settings.playbook.path))
+    for label, answer in (rest.gather(asked) if asked else {}).items():
+        if isinstance(answer, Answer):
+            results[label] = answer.result
+        elif isinstance(answer, Temporary | PortalClosed):
+            raise answer
+    return drive_of(results)
+
+
 def _steps(
-    services: Services, present: Mapping[str, PresentProcess], rows: Mapping[str, AppliedRow], language: str
+    services: Services,
+    present: Mapping[str, PresentProcess],
+    rows: Mapping[str, AppliedRow],
+    language: str,
+    drive: Drive,
 ) -> list[Step]:
     steps = [step for kind in present for step in process_steps(kind, services.playbook, present[kind], rows, language)]
     if "lead" not in present and is_described(services.playbook.lead):
         why = _both("CRM в простом режиме, лидов нет", "the CRM is in simple mode, without leads")
         steps.append(Step("lead", _both("Стадии и поля лидов", "Stages and fields of leads"), "impossible", note=why))
+    found = pictures(services.playbook, services.settings.playbook.path)
+    steps += picture_steps(named(services.playbook), found, drive, rows)
     return steps
 
 

@@ -25,6 +25,7 @@ EVENT_WORDS: Mapping[str, Text] = {
     "ONCRMDEALDELETE": {"ru": "сделка удалена", "en": "deal deleted"},
     "ONCRMACTIVITYADD": {"ru": "новое дело", "en": "new activity"},
     "ONTASKUPDATE": {"ru": "задача изменена", "en": "task changed"},
+    "ONTASKDELETE": {"ru": "задача удалена", "en": "task deleted"},
     "ONVOXIMPLANTCALLINIT": {"ru": "звонок поступил", "en": "call came in"},
     "ONVOXIMPLANTCALLSTART": {"ru": "разговор начался", "en": "conversation began"},
     "ONVOXIMPLANTCALLEND": {"ru": "звонок окончен", "en": "call ended"},
@@ -68,6 +69,7 @@ SCOPES = (
     Scope("calendar", {"ru": "занятость и отсутствия", "en": "busy times and absences"}),
     Scope("pull", {"ru": "форма открывается сама", "en": "the form opens by itself"}),
     Scope("im", {"ru": "уведомления сотрудникам", "en": "notices to employees"}),
+    Scope("disk", {"ru": "картинка-памятка в задаче", "en": "the memo picture in a task"}),
     Scope("tasks", {"ru": "задачи без повторов (REST 3.0)", "en": "tasks without duplicates (REST 3.0)"}),
 )
 

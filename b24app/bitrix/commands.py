@@ -305,6 +305,15 @@ def add_checklist(task: str, name: str, items: Sequence[str], *, label: str) -> 
     ]
 
 
+def attach_file(task: str, file_id: int, *, label: str) -> Command:
+    """Attaches a file of the Drive to the task that the command `task` makes.
+
+    Apart from making the task, which stands though the file was deleted. Sent twice, the file shows twice.
+    """
+    call = Call("tasks.task.files.attach", {"taskId": ref(task), "fileId": file_id})
+    return Command(label, call, needs=(task,))
+
+
 def set_task(task_id: int, fields: Mapping[str, Any], *, label: str, needs: tuple[str, ...] = ()) -> Command:
     """Writes absolute values of a task's fields (tasks.task.update); STATUS 5 closes it, 2 opens it again."""
     return Command(label, Call("tasks.task.update", {"taskId": task_id, "fields": dict(fields)}), needs=needs)

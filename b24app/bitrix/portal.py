@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -51,7 +51,10 @@ class Found(Mapping[str, Any]):
 
 @dataclass
 class Portal:
-    """One portal: `read` asks it, `memory` opens our own database for a short look."""
+    """One portal: `read` asks it, `memory` opens our own database for a short look.
+
+    `pictures` are our addresses of the playbook's memo pictures by name.
+    """
 
     member_id: str
     client_id: str
@@ -63,6 +66,7 @@ class Portal:
     rest: Rest
     database: Database
     sms: Gateway = NO_GATEWAY
+    pictures: Mapping[str, str] = field(default_factory=dict)
 
     def read(self, reads: Mapping[str, Read[Any]], *, optional: frozenset[str] = frozenset()) -> Found:
         """Returns the answers of all reads, in as few requests as there are batches of 50.

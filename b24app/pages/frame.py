@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +17,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from b24app.engine.declare import Text
 from b24app.entities import ItemRef
-from b24app.playbook import Playbook
 from b24app.services import Services
 
 HERE = Path(__file__).parent
@@ -65,29 +62,6 @@ def statics() -> Mapping[str, Static]:
         content_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
         charset = "; charset=utf-8" if content_type.startswith(("text/", "application/javascript")) else ""
         found[name] = Static(body, content_type + charset, f"/static/{name}?v={version}")
-    return found
-
-
-_PICTURE = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.(?:svg|png|jpg|jpeg|webp|gif)")
-
-
-def pictures(playbook: Playbook, path: str) -> Mapping[str, Static]:
-    """Returns the memo pictures that the playbook names and that lie beside it (`path`, or ours), by their names."""
-    rules = [rule for process in (playbook.lead, playbook.deal) for _, rule in process.task_rules()]
-    return _pictures(tuple(dict.fromkeys(rule.picture for rule in rules if rule.picture)), path)
-
-
-@cache
-def _pictures(names: tuple[str, ...], path: str) -> Mapping[str, Static]:
-    folder = Path(path).parent if path else files("playbooks")
-    found = {}
-    for name in names:
-        file = folder.joinpath(name) if _PICTURE.fullmatch(name) else None
-        if file is not None and file.is_file():
-            body = file.read_bytes()
-            version = hashlib.sha256(body).hexdigest()[:12]
-            content_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
-            found[name] = Static(body, content_type, f"/picture/{name}?v={version}")
     return found
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from b24app.bitrix.calls import Answer, Call
 from b24app.errors import B24AppError
 from b24app.pages import card, inputs, lead
-from b24app.pages.frame import Look, pictures
+from b24app.pages.frame import Look
+from b24app.pictures import pictures
 from b24app.playbook import Checklist, Stage, TaskRule
 from b24app.process import ProcessOnPortal, fill, mailbox_read, text_of
 from b24app.rules.stage_gate import (

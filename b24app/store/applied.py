@@ -1,7 +1,8 @@
 """What of a playbook stands on a portal under which id, and what was there before: the record that undo reads.
 
 Names are the playbook's: "lead.stage:client", "lead.field:theme", "lead.value:client_type:end_client",
-"lead.decline:price", "lead.decline" (the reasons' field), "lead.card:theme". What has no row is as the playbook says.
+"lead.decline:price", "lead.decline" (the reasons' field), "lead.card:theme",
+"picture:offer.svg" (the file on the Drive). What has no row is as the playbook says.
 """
 
 from __future__ import annotations

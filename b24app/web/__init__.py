@@ -14,7 +14,8 @@ from werkzeug.exceptions import HTTPException
 
 from b24app.errors import AccessDenied, B24AppError, Malformed, NotFound, PortalClosed, Rejected, Temporary
 from b24app.pages import form
-from b24app.pages.frame import Look, Static, headers, pictures, statics
+from b24app.pages.frame import Look, Static, headers, statics
+from b24app.pictures import Picture, pictures
 from b24app.services import Services
 from b24app.store.portals import StorageDown, all_portals
 from b24app.web.doors import Accepted, Doors
@@ -168,7 +169,7 @@ def _accepted(accepted: Accepted) -> Response:
     return response
 
 
-def _file(file: Static | None) -> Response:
+def _file(file: Static | Picture | None) -> Response:
     if file is None:
         raise NotFound("такого файла нет / there is no such file")
     response = Response(file.body, content_type=file.content_type)

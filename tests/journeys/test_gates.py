@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -90,7 +92,10 @@ EMAIL = [{"typeId": "EMAIL", "valueType": "WORK", "value": "olga@example.ru"}]
 
 @pytest.fixture(scope="module")
 def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    with running_office(tmp_path_factory.mktemp("kitchen"), "--no-limits") as office:
+    folder = tmp_path_factory.mktemp("kitchen")
+    for name in ("offer.svg", "offer.png"):
+        (folder / name).write_bytes(files("playbooks").joinpath(name).read_bytes())
+    with running_office(folder, "--no-limits") as office:
         command = [sys.executable, "-m", "b24app", "--config", str(office.config), "apply"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -137,6 +142,52 @@ def test_k13_k14_a_filled_card_passes_and_gets_its_task_with_a_checklist_and_a_s
         "Отправить письмо из карточки лида",
     ]
     assert kitchen.tasks(lead_id, "Заполните e-mail") == []
+
+
+def attached_to(kitchen: Kitchen, task: Row) -> list[str]:
+    """The names of the files that a person sees in the task."""
+    wanted = {"taskId": task["id"], "select": ["ID", "UF_TASK_WEBDAV_FILES"]}
+    ids = kitchen.portal.result("tasks.task.get", wanted)["task"]["ufTaskWebdavFiles"] or []
+    return [kitchen.portal.result("disk.attachedObject.get", {"id": id})["NAME"] for id in ids]
+
+
+def test_k14_the_memo_picture_is_uploaded_once_and_hangs_on_every_such_task(kitchen: Kitchen) -> None:
+    before = kitchen.portal.last
+    for _ in range(2):
+        lead_id = kitchen.lead(**kitchen.qualified(fm=EMAIL))
+        kitchen.drag(lead_id, CLIENT)
+        (task,) = kitchen.tasks(lead_id, "Отправить каталог и КП")
+        (name,) = attached_to(kitchen, task)
+        assert re.fullmatch(r"offer-[0-9a-f]{12}\.png", name)
+        assert "/picture/" not in task["description"]
+    assert "disk." not in str(kitchen.office.requests_since(before))
+
+
+def test_k14_without_the_picture_on_the_drive_the_task_stands_and_links_to_it(kitchen: Kitchen) -> None:
+    table = schema.applied
+    (kept,) = kitchen.office.rows(sa.select(table).where(table.c.name == "picture:offer.svg"))
+    kitchen.office.write(sa.delete(table).where(table.c.name == "picture:offer.svg"))
+    try:
+        lead_id = kitchen.lead(**kitchen.qualified(fm=EMAIL))
+        kitchen.drag(lead_id, CLIENT)
+    finally:
+        with kitchen.office.database.write() as connection:
+            connection.execute(sa.insert(table).values(**kept))
+    (task,) = kitchen.tasks(lead_id, "Отправить каталог и КП")
+    assert attached_to(kitchen, task) == []
+    (address,) = re.findall(r"\[URL=([^\]]+)\]Памятка", task["description"])
+    shown = kitchen.office.http.get(address, timeout=10)
+    assert (shown.status_code, shown.headers["Content-Type"]) == (200, "image/svg+xml")
+
+
+def test_k14_a_picture_that_somebody_deleted_costs_the_task_nothing(kitchen: Kitchen) -> None:
+    kitchen.portal.fault("tasks.task.files.attach", "error", when="before", status=400, error="ERROR_CORE")
+    lead_id = kitchen.lead(**kitchen.qualified(fm=EMAIL))
+    kitchen.drag(lead_id, CLIENT)
+    (task,) = kitchen.tasks(lead_id, "Отправить каталог и КП")
+    items = kitchen.portal.result("task.checklistitem.getlist", {"TASKID": task["id"]})
+    assert len(items) == 6
+    assert attached_to(kitchen, task) == []
 
 
 def test_k16_without_an_address_there_is_a_task_and_a_message_and_the_task_closes_itself(kitchen: Kitchen) -> None:
@@ -421,7 +472,13 @@ def test_the_robot_checklist_task_makes_a_task_with_its_lists(kitchen: Kitchen, 
     lead_id = kitchen.lead(**kitchen.qualified(fm=EMAIL))
     lists = "# Перед звонком\nПрочитать карточку\n- Открыть каталог\n# После\nЗаписать ответ"
     run = on_client(
-        "checklist_task", lead_id, title="Подготовиться", checklists=lists, important="Y", tags="кухни, срочно"
+        "checklist_task",
+        lead_id,
+        title="Подготовиться",
+        checklists=lists,
+        important="Y",
+        tags="кухни, срочно",
+        files="offer.svg\nhttps://example.ru/catalog.pdf",
     )
     (task,) = kitchen.tasks(lead_id, "Подготовиться")
     results = results_of(run)
@@ -435,6 +492,8 @@ def test_the_robot_checklist_task_makes_a_task_with_its_lists(kitchen: Kitchen, 
     ]
     whole = kitchen.portal.result("tasks.task.get", {"taskId": task["id"]})["task"]
     assert whole["priority"] == "2"
+    assert [name.partition("-")[0] for name in attached_to(kitchen, task)] == ["offer"]
+    assert "[URL=https://example.ru/catalog.pdf]" in task["description"]
 
 
 def test_the_robot_stage_hint_says_what_to_do(kitchen: Kitchen, on_client: Callable[..., Row]) -> None:
