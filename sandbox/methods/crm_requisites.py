@@ -46,8 +46,7 @@ _KINDS = {"VAT_PAYER": "char", "IDENT_TYPE": "crm_status RQ_IDENT_TYPE_CO"}
 
 def _strings(names: list[str]) -> str:
     return "".join(
-        f"RQ_{name} rq{name.title().replace('_', '')} {_KINDS.get(name, 'string')} | RQ_{name}\n"
-        for name in names
+        f"RQ_{name} rq{name.title().replace('_', '')} {_KINDS.get(name, 'string')} | RQ_{name}\n" for name in names
     )
 
 

@@ -54,24 +54,57 @@ class World:
         phone = [{"VALUE": f"+7900555{n:04d}", "VALUE_TYPE": "WORK"}]
         mail = [{"VALUE": f"one{n}@example.com", "VALUE_TYPE": "WORK"}]
         if name in ("lead", "company"):
-            return do(f"crm.{name}.add", fields={"TITLE": f"Запись {n}", "NAME": "Анна", "PHONE": phone, "EMAIL": mail,
-                "IM": phone, "WEB": [{"VALUE": "http://example.com", "VALUE_TYPE": "WORK"}]})
+            return do(
+                f"crm.{name}.add",
+                fields={
+                    "TITLE": f"Запись {n}",
+                    "NAME": "Анна",
+                    "PHONE": phone,
+                    "EMAIL": mail,
+                    "IM": phone,
+                    "WEB": [{"VALUE": "http://example.com", "VALUE_TYPE": "WORK"}],
+                },
+            )
         if name == "contact":
-            return do("crm.contact.add", fields={"NAME": "Анна", "PHONE": phone, "EMAIL": mail, "IM": phone,
-                "COMPANY_ID": self.company})
+            return do(
+                "crm.contact.add",
+                fields={"NAME": "Анна", "PHONE": phone, "EMAIL": mail, "IM": phone, "COMPANY_ID": self.company},
+            )
         if name == "deal":
-            return do("crm.deal.add", fields={"TITLE": f"Сделка {n}", "CONTACT_IDS": [self.contact, 1],
-                "COMPANY_ID": self.company})
+            return do(
+                "crm.deal.add",
+                fields={"TITLE": f"Сделка {n}", "CONTACT_IDS": [self.contact, 1], "COMPANY_ID": self.company},
+            )
         if name == "quote":
-            return do("crm.quote.add", fields={"TITLE": f"КП {n}", "CONTACT_IDS": [self.contact], "STATUS_ID": "SENT",
-                "COMPANY_ID": self.company})
+            return do(
+                "crm.quote.add",
+                fields={
+                    "TITLE": f"КП {n}",
+                    "CONTACT_IDS": [self.contact],
+                    "STATUS_ID": "SENT",
+                    "COMPANY_ID": self.company,
+                },
+            )
         if name == "type":
-            switches = ("Categories", "Stages", "BeginCloseDates", "Client", "LinkWithProducts", "Mycompany", "Source",
-                "Observers", "Automation", "BizProc", "UseInUserfield")
+            switches = (
+                "Categories",
+                "Stages",
+                "BeginCloseDates",
+                "Client",
+                "LinkWithProducts",
+                "Mycompany",
+                "Source",
+                "Observers",
+                "Automation",
+                "BizProc",
+                "UseInUserfield",
+            )
             fields = {f"is{one}Enabled": "Y" for one in switches}
             relation = [{"entityTypeId": 3, "isChildrenListEnabled": "Y"}]
-            return do("crm.type.add", fields={"title": f"Процесс {n}", **fields,
-                "relations": {"parent": relation, "child": relation}})["type"]["id"]
+            return do(
+                "crm.type.add",
+                fields={"title": f"Процесс {n}", **fields, "relations": {"parent": relation, "child": relation}},
+            )["type"]["id"]
         if name == "spa":
             return do("crm.type.get", id=self.type)["type"]["entityTypeId"]
         if name == "spa_item":
@@ -86,40 +119,121 @@ class World:
         if name.startswith("userfields_"):
             word = name.removeprefix("userfields_")
             for kind in ("enumeration", "crm", "crm_status", "string", "double", "boolean", "iblock_element", "date"):
-                do(f"crm.{word}.userfield.add", fields={"FIELD_NAME": f"{kind}_{n}", "USER_TYPE_ID": kind,
-                    "MULTIPLE": "Y", "MANDATORY": "N" if word == "requisite" else "Y", "LABEL": "x",
-                    "LIST": [{"VALUE": "a"}]})
+                do(
+                    f"crm.{word}.userfield.add",
+                    fields={
+                        "FIELD_NAME": f"{kind}_{n}",
+                        "USER_TYPE_ID": kind,
+                        "MULTIPLE": "Y",
+                        "MANDATORY": "N" if word == "requisite" else "Y",
+                        "LABEL": "x",
+                        "LIST": [{"VALUE": "a"}],
+                    },
+                )
             return word
         if name.startswith("userfield_"):
             word = name.removeprefix("userfield_")
             if word == "spa":
                 own = self.type
-                return do("userfieldconfig.add", moduleId="crm", field={"entityId": f"CRM_{own}",
-                    "fieldName": f"UF_CRM_{own}_F{n}", "userTypeId": "enumeration", "multiple": "Y",
-                    "editFormLabel": {"en": "x", "de": "y"},
-                    "enum": [{"value": "a", "def": "N", "sort": 100}]})["field"]["id"]
-            return do(f"crm.{word}.userfield.add", fields={"FIELD_NAME": f"F{n}", "USER_TYPE_ID": "string",
-                "MULTIPLE": "Y", "MANDATORY": "N" if word == "requisite" else "Y", "LABEL": "x"})
+                return do(
+                    "userfieldconfig.add",
+                    moduleId="crm",
+                    field={
+                        "entityId": f"CRM_{own}",
+                        "fieldName": f"UF_CRM_{own}_F{n}",
+                        "userTypeId": "enumeration",
+                        "multiple": "Y",
+                        "editFormLabel": {"en": "x", "de": "y"},
+                        "enum": [{"value": "a", "def": "N", "sort": 100}],
+                    },
+                )["field"]["id"]
+            return do(
+                f"crm.{word}.userfield.add",
+                fields={
+                    "FIELD_NAME": f"F{n}",
+                    "USER_TYPE_ID": "string",
+                    "MULTIPLE": "Y",
+                    "MANDATORY": "N" if word == "requisite" else "Y",
+                    "LABEL": "x",
+                },
+            )
         if name == "activity":
-            return do("crm.activity.add", fields={"OWNER_TYPE_ID": 2, "OWNER_ID": self.deal, "TYPE_ID": 2,
-                "SUBJECT": "Звонок", "RESPONSIBLE_ID": 1, "COMMUNICATIONS": [{"VALUE": "+79005550001",
-                "ENTITY_ID": self.contact, "ENTITY_TYPE_ID": 3}]})
+            return do(
+                "crm.activity.add",
+                fields={
+                    "OWNER_TYPE_ID": 2,
+                    "OWNER_ID": self.deal,
+                    "TYPE_ID": 2,
+                    "SUBJECT": "Звонок",
+                    "RESPONSIBLE_ID": 1,
+                    "COMMUNICATIONS": [{"VALUE": "+79005550001", "ENTITY_ID": self.contact, "ENTITY_TYPE_ID": 3}],
+                },
+            )
         if name == "todo":
             return do("crm.activity.todo.add", ownerTypeId=2, ownerId=self.deal, deadline="2030-01-01")["id"]
         if name == "configurable":
-            layout = {"icon": {"code": "call-completed"}, "header": {"title": "x", "tags": {"status2": {"title": "t",
-                "type": "warning"}}}, "body": {"logo": {"code": "call-incoming", "action": {"type": "redirect",
-                "uri": "/crm/"}}, "blocks": {"client": {"type": "withTitle", "properties": {"title": "x",
-                "inline": True, "block": {"type": "text", "properties": {"value": "x"}}}},
-                "responsible": {"type": "lineOfBlocks",
-                "properties": {"blocks": {"client": {"type": "link", "properties": {"text": "x", "bold": True, "action":
-                {"type": "redirect", "uri": "/"}}}, "phone": {"type": "text", "properties": {"value": "1"}}}}}}},
-                "footer": {"buttons": {"startCall": {"title": "x", "type": "primary", "action": {"type": "openRestApp",
-                "actionParams": {"clientId": "456"}}}}, "menu": {"showPostponeItem": False, "items": {
-                "confirm": {"title": "x", "action": {"type": "restEvent", "id": "a", "animationType": "loader"}},
-                "decline": {"title": "x", "action": {"type": "restEvent", "id": "b", "animationType": "loader"}}}}}}
-            return do("crm.activity.configurable.add", ownerTypeId=1, ownerId=self.lead, layout=layout,
-                fields={"deadline": "2030-01-01", "responsibleId": 1})["activity"]["id"]
+            layout = {
+                "icon": {"code": "call-completed"},
+                "header": {"title": "x", "tags": {"status2": {"title": "t", "type": "warning"}}},
+                "body": {
+                    "logo": {"code": "call-incoming", "action": {"type": "redirect", "uri": "/crm/"}},
+                    "blocks": {
+                        "client": {
+                            "type": "withTitle",
+                            "properties": {
+                                "title": "x",
+                                "inline": True,
+                                "block": {"type": "text", "properties": {"value": "x"}},
+                            },
+                        },
+                        "responsible": {
+                            "type": "lineOfBlocks",
+                            "properties": {
+                                "blocks": {
+                                    "client": {
+                                        "type": "link",
+                                        "properties": {
+                                            "text": "x",
+                                            "bold": True,
+                                            "action": {"type": "redirect", "uri": "/"},
+                                        },
+                                    },
+                                    "phone": {"type": "text", "properties": {"value": "1"}},
+                                }
+                            },
+                        },
+                    },
+                },
+                "footer": {
+                    "buttons": {
+                        "startCall": {
+                            "title": "x",
+                            "type": "primary",
+                            "action": {"type": "openRestApp", "actionParams": {"clientId": "456"}},
+                        }
+                    },
+                    "menu": {
+                        "showPostponeItem": False,
+                        "items": {
+                            "confirm": {
+                                "title": "x",
+                                "action": {"type": "restEvent", "id": "a", "animationType": "loader"},
+                            },
+                            "decline": {
+                                "title": "x",
+                                "action": {"type": "restEvent", "id": "b", "animationType": "loader"},
+                            },
+                        },
+                    },
+                },
+            }
+            return do(
+                "crm.activity.configurable.add",
+                ownerTypeId=1,
+                ownerId=self.lead,
+                layout=layout,
+                fields={"deadline": "2030-01-01", "responsibleId": 1},
+            )["activity"]["id"]
         if name == "badge":
             do("crm.activity.badge.add", code=f"b{n}", title="x", value="y", type="failure")
             return f"b{n}"
@@ -127,17 +241,28 @@ class World:
             do("crm.activity.type.add", fields={"TYPE_ID": f"T{n}", "NAME": "x", "IS_CONFIGURABLE_TYPE": "Y"})
             return f"T{n}"
         if name == "comment":
-            return do("crm.timeline.comment.add", fields={"ENTITY_TYPE": "deal", "ENTITY_ID": self.deal, "COMMENT": "x",
-                "FILES": [["1.gif", "R0lGODlhAQABAAAAACw="], ["2.gif", "R0lGODlhAQABAAAAACw="]]})
+            return do(
+                "crm.timeline.comment.add",
+                fields={
+                    "ENTITY_TYPE": "deal",
+                    "ENTITY_ID": self.deal,
+                    "COMMENT": "x",
+                    "FILES": [["1.gif", "R0lGODlhAQABAAAAACw="], ["2.gif", "R0lGODlhAQABAAAAACw="]],
+                },
+            )
         if name == "message":
-            return do("crm.timeline.logmessage.add", fields={"entityTypeId": 1, "entityId": self.lead, "title": "x",
-                "text": "y", "iconCode": "info"})["logMessage"]["id"]
+            return do(
+                "crm.timeline.logmessage.add",
+                fields={"entityTypeId": 1, "entityId": self.lead, "title": "x", "text": "y", "iconCode": "info"},
+            )["logMessage"]["id"]
         if name in ("icon", "logo"):
             do(f"crm.timeline.{name}.add", code=f"i{n}", fileContent="AAAA")
             return f"i{n}"
         if name == "requisite":
-            return do("crm.requisite.add", fields={"ENTITY_TYPE_ID": 4, "ENTITY_ID": self.company, "PRESET_ID": 1,
-                "NAME": "x"})
+            return do(
+                "crm.requisite.add",
+                fields={"ENTITY_TYPE_ID": 4, "ENTITY_ID": self.company, "PRESET_ID": 1, "NAME": "x"},
+            )
         if name == "bank":
             return do("crm.requisite.bankdetail.add", fields={"ENTITY_ID": self.requisite, "NAME": "x"})
         if name == "preset":
@@ -145,20 +270,35 @@ class World:
             do("crm.requisite.preset.field.add", preset={"ID": number}, fields={"FIELD_NAME": "RQ_INN"})
             return number
         if name == "row":
-            return do("crm.item.productrow.add", fields={"ownerType": "D", "ownerId": self.deal, "productName": "x",
-                "price": 8000, "quantity": 1})["productRow"]["id"]
+            return do(
+                "crm.item.productrow.add",
+                fields={"ownerType": "D", "ownerId": self.deal, "productName": "x", "price": 8000, "quantity": 1},
+            )["productRow"]["id"]
         if name == "currency":
             code = f"X{chr(65 + n // 26 % 26)}{chr(65 + n % 26)}"
-            return do("crm.currency.add", fields={"CURRENCY": code, "AMOUNT_CNT": 1, "AMOUNT": 2,
-                "LANG": {"en": {"FULL_NAME": "x"}, "de": {"FULL_NAME": "x"}}})
+            return do(
+                "crm.currency.add",
+                fields={
+                    "CURRENCY": code,
+                    "AMOUNT_CNT": 1,
+                    "AMOUNT": 2,
+                    "LANG": {"en": {"FULL_NAME": "x"}, "de": {"FULL_NAME": "x"}},
+                },
+            )
         if name == "volatile":
             return do("crm.duplicate.volatileType.register", entityTypeId=3, fieldCode="POST")["id"]
         if name == "trigger":
             do("crm.automation.trigger.add", CODE=f"t{n}", NAME="x")
             return f"t{n}"
         if name == "recurring":
-            return do("crm.deal.recurring.add", fields={"DEAL_ID": self.new("deal"), "PARAMS": {"MODE": "multiple",
-                "MULTIPLE_TYPE": "month", "MULTIPLE_INTERVAL": 1}, "START_DATE": "2030-01-01"})
+            return do(
+                "crm.deal.recurring.add",
+                fields={
+                    "DEAL_ID": self.new("deal"),
+                    "PARAMS": {"MODE": "multiple", "MULTIPLE_TYPE": "month", "MULTIPLE_INTERVAL": 1},
+                    "START_DATE": "2030-01-01",
+                },
+            )
         raise KeyError(name)
 
     def item(self, kind: int) -> int:
