@@ -142,9 +142,7 @@ class SmsSection(_Section):
         if not self.url:
             return self
         if not self.sent:
-            raise ValueError(
-                "sent: по чему в ответе видно, что SMS принята? / what in the answer says so?"
-            )
+            raise ValueError("sent: по чему в ответе видно, что SMS принята? / what in the answer says so?")
         if self.method == "GET" and self.send_as != "query":
             raise ValueError("send_as: при GET поля идут в адресе, нужно query / GET carries its fields as query")
         if not "".join((self.key, *self.headers.values())).isascii():

@@ -142,9 +142,7 @@ class HttpGateway:
         if status == 429:
             return Later(f"{host}: просит подождать (429) / asks to wait", datetime.now(UTC) + WAIT)
         if 300 <= status < 400:
-            return Refused(
-                f"{host}: перенаправляет ({status}), поправьте [sms] url / redirects", whole=True
-            )
+            return Refused(f"{host}: перенаправляет ({status}), поправьте [sms] url / redirects", whole=True)
         if 400 <= status < 500:
             whole = status in (401, 402, 403, 404, 405)
             return Refused(f"{host}: {status}{f' {why}' if why else ''}", whole=whole)
