@@ -325,6 +325,32 @@ def test_the_listing_is_what_a_walk_by_minutes_finds(
         assert free.takes(slot.measurer.id, slot.start, asked)
 
 
+minutes = st.integers(0, 108).map(lambda cell: cell * 5)
+taken_today = st.lists(st.tuples(minutes, st.integers(1, 100)), max_size=6).map(
+    lambda pairs: [Busy(at("23T09:00") + a * MINUTE, at("23T09:00") + (a + length) * MINUTE) for a, length in pairs]
+)
+
+
+@given(taken_today, st.integers(1, 40), st.sampled_from(["23T00:00", "23T10:20"]))
+def test_a_useless_hole_is_one_that_a_job_like_this_does_not_fit_in(
+    entries: list[Busy], cells: int, earliest: str
+) -> None:
+    today = board(taken={1: entries}, step=5, horizon_days=1)
+    free = [moment for _, moment in today.listing(job(1 / 12, earliest))]
+    work = [
+        begin + k * 5 * MINUTE for begin, end in OFFICE.spans_of(MONDAY) for k in range((end - begin) // (5 * MINUTE))
+    ]
+    row = [moment in free for moment in work]
+    for slot in today.best(job(cells / 12, earliest), 1000):
+        first = work.index(slot.start)
+        before = after = 0
+        while first - before > 0 and row[first - before - 1]:
+            before += 1
+        while first + cells + after < len(row) and row[first + cells + after]:
+            after += 1
+        assert slot.hole == (0 < before < cells or 0 < after < cells)
+
+
 @settings(max_examples=80, deadline=None)
 @given(situations(), st.data())
 def test_a_change_is_the_same_as_preparing_anew(

@@ -241,6 +241,19 @@ def test_shifts_of_a_weekday_work_whatever_the_week_says() -> None:
     assert office.add_working(at("2026-11-20T17:00:00+03:00"), 4 * HOUR) == at("2026-11-21T16:00:00+03:00")
 
 
+def test_a_short_day_can_lose_its_last_shift_and_more() -> None:
+    office = WorkCalendar(
+        shifts=frozenset({(0, ((time(8), time(12)), (time(17), time(18))))}),
+        short_days=frozenset({(date(2026, 11, 23), 90)}),
+    )
+    assert office.between(at("2026-11-23T00:00:00+03:00"), at("2026-11-24T00:00:00+03:00")) == timedelta(hours=3.5)
+    assert office.is_open(at("2026-11-23T11:29:00+03:00"))
+    assert not office.is_open(at("2026-11-23T11:30:00+03:00"))
+    assert office.walk(at("2026-11-23T10:00:00+03:00"), HOUR).text("ru") == (
+        "Пн 23.11 10:00-11:00: 1 ч работы, короткий день, до 11:30"
+    )
+
+
 def test_a_day_that_works_by_exception_has_usual_hours_where_its_weekday_has_none() -> None:
     office = WorkCalendar(shifts=frozenset({(0, ())}), work_days=frozenset({date(2026, 11, 23)}))
     assert office.next_opening(at("2026-11-22T12:00:00+03:00")) == at("2026-11-23T09:00:00+03:00")
