@@ -105,6 +105,11 @@ url = "{redis_url}"
     def fields(self) -> list[dict[str, Any]]:
         return list(self.rest("crm.lead.userfield.list", filter={"LANG": "ru"}))
 
+    def refresh(self) -> None:
+        """Lets the access token expire: the next one has the scopes of today's card."""
+        body = {"action": "expire", "client_id": self.portal.client_id}
+        self.portal.control("POST", "tokens", body)
+
     def picture(self) -> Any:
         """Everything that an administrator set up, for comparing before and after."""
         stages = [
@@ -223,6 +228,7 @@ def test_k33_undo_leaves_every_stage_and_field_that_holds_data(ground: Ground) -
     lines = ground.undo()
     assert [line.text["ru"] for line in lines if line.state == "note"] == [
         "Поле «Тема обращения»", "Поле «Причина отказа»", "Стадия «Замер назначен»",
+        "Картинки-памятки на Диске приложения",
     ]  # fmt: skip
     assert "B24_MEASUREMENT" in ground.scale()
     assert "B24_OFFER_SENT" not in ground.scale()
@@ -238,7 +244,9 @@ def test_k33_undo_leaves_every_stage_and_field_that_holds_data(ground: Ground) -
     assert ground.mapping() == {}
 
 
-@pytest.mark.parametrize("method", ["crm.status.add", "crm.status.update", "crm.lead.userfield.add"])
+@pytest.mark.parametrize(
+    "method", ["crm.status.add", "crm.status.update", "crm.lead.userfield.add", "disk.storage.uploadFile"]
+)
 @pytest.mark.parametrize("effect", ["drop", "html"])
 def test_a_lost_answer_is_looked_up_and_nothing_is_made_twice(ground: Ground, method: str, effect: str) -> None:
     ground.portal.control("POST", "faults", {"method": method, "when": "after", "effect": effect, "count": 1})
@@ -246,11 +254,32 @@ def test_a_lost_answer_is_looked_up_and_nothing_is_made_twice(ground: Ground, me
     assert ground.changes() == []
     made = [entry["code"] for entry in ground.effects(0) if entry["change"] == "create"]
     assert len(made) == len(set(made)) == 7
+    assert len([entry for entry in ground.portal.ledger(0, "effect") if entry["type"] == "file"]) == 1
     rows = Applied(ground.services.database, ground.member_id).rows()
     assert {row.name for row in rows if row.made and ("stage" in row.name or "field" in row.name)} == {
         "lead.stage:offer_sent", "lead.stage:measurement", "lead.field:theme", "lead.field:client_type",
         "lead.field:preliminary_sum", "lead.field:address",
     }  # fmt: skip
+
+
+def test_k14_the_memo_picture_waits_for_the_scope_disk_and_is_uploaded_once(ground: Ground) -> None:
+    (application,) = ground.portal.control("GET", "applications")
+    scopes = application["scopes"]
+    ground.portal.application(scopes=[scope for scope in scopes if scope != "disk"])
+    lines = ground.apply()
+    assert failed(lines) == []
+    (told,) = [line for line in lines if line.text["ru"].startswith("Картинка-памятка")]
+    assert told.state == "note"
+    assert told.advice is not None
+    assert "«disk»" in told.advice["ru"]
+    assert (ground.state(), "picture:offer.svg" in ground.mapping()) == ("applied", False)
+    ground.portal.application(scopes=scopes)
+    ground.refresh()
+    assert failed(ground.apply()) == []
+    file_id = ground.mapping()["picture:offer.svg"]
+    ground.apply()
+    assert ground.mapping()["picture:offer.svg"] == file_id
+    assert len([entry for entry in ground.portal.ledger(0, "effect") if entry["type"] == "file"]) == 1
 
 
 def test_a_portal_that_stays_silent_is_told_and_gone_on_with(ground: Ground) -> None:
@@ -287,7 +316,7 @@ def test_killed_after_every_single_command_it_goes_on_where_it_stood(ground: Gro
             break
         died += 1
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert died == 10  # three names, two stages, five fields
+    assert died == 11  # three names, two stages, five fields, a picture
     assert ground.state() == "applied"
     assert ground.changes() == []
     rows = {row.name: row for row in Applied(ground.services.database, ground.member_id).rows()}
