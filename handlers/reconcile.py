@@ -1,7 +1,8 @@
 """What the events did not tell: every few minutes the portal's lists are read from where the last look ended.
 
 Bitrix24 never sends an event twice, so one that was lost on the way is found here: calls by the statistics, new leads
-by the stage history (its first record of an item is its creation) and by the list itself, moves by the same history.
+by the stage history (its first record of an item is its creation) and by the list itself, moves by the same history;
+of deals beside leads the moves, where the playbook has a process for them.
 What is found comes in as the event that did not; the handlers are the same, and what was treated already is left alone.
 """
 
@@ -29,43 +30,52 @@ STATISTICS, HISTORY, ITEMS = "voximplant.statistic", "crm.stagehistory", "crm.it
 
 @dataclass(frozen=True)
 class Look:
-    """What stood on the portal beyond the cursors; a cursor that was never set starts at the newest row."""
+    """What stood on the portal beyond the cursors; a cursor that was never set starts at the newest row.
+
+    `moved` is the stage of every item that moved, as in `lead:42`; `cursors` are kept by these names.
+    """
 
     entity_type_id: int
     calls: tuple[PhoneCall, ...]
     item_ids: tuple[int, ...]
-    moved: Mapping[int, str] = field(default_factory=dict)
+    moved: Mapping[str, str] = field(default_factory=dict)
     cursors: Mapping[str, int] = field(default_factory=dict)
     found: int = 0
 
 
 def read(portal: Portal, call: TimerCall) -> Look:
-    """Reads the three lists beyond their cursors."""
+    """Reads the lists beyond their cursors."""
     entity_type_id = DEAL if portal.simple_mode else LEAD
+    asked = [(name, entity_type_id) for name in (STATISTICS, HISTORY, ITEMS)]
+    if entity_type_id != DEAL and portal.playbook.deal.stages:
+        asked.append((HISTORY, DEAL))
     with portal.memory() as memory:
-        kept = {name: memory.cursor(_name(name, entity_type_id)) for name in (STATISTICS, HISTORY, ITEMS)}
-    cursors = {name: int(value) for name, value in kept.items() if value is not None}
+        kept = {one: memory.cursor(_name(*one)) for one in asked}
     last: dict[str, int] = {}
-    rows: dict[str, list[dict[str, Any]]] = {}
-    for name in (STATISTICS, HISTORY, ITEMS):
-        if name in cursors:
-            rows[name] = _rows(portal, name, entity_type_id, cursors[name])
-            last[name] = max([cursors[name], *(number(_id(row)) or 0 for row in rows[name])])
+    rows: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for one, value in kept.items():
+        if value is not None:
+            rows[one] = _rows(portal, *one, int(value))
+            last[_name(*one)] = max([int(value), *(number(_id(row)) or 0 for row in rows[one])])
         else:
-            rows[name] = []
-            newest = _newest(portal, name, entity_type_id)
+            rows[one] = []
+            newest = _newest(portal, *one)
             if newest is not None:
-                last[name] = newest
-    created = {number(row.get("OWNER_ID")) for row in rows[HISTORY] if number(row.get("TYPE_ID")) == CREATED}
+                last[_name(*one)] = newest
+    histories = {type_id: rows[name, type_id] for name, type_id in asked if name == HISTORY}
+    created = {
+        number(row.get("OWNER_ID")) for row in histories[entity_type_id] if number(row.get("TYPE_ID")) == CREATED
+    }
     moved = {
-        id: str(row.get("STATUS_ID") or row.get("STAGE_ID") or "")
-        for row in sorted(rows[HISTORY], key=lambda row: number(row.get("ID")) or 0)
+        str(ItemRef(type_id, id)): str(row.get("STATUS_ID") or row.get("STAGE_ID") or "")
+        for type_id, history in histories.items()
+        for row in sorted(history, key=lambda row: number(row.get("ID")) or 0)
         if number(row.get("TYPE_ID")) != CREATED and (id := number(row.get("OWNER_ID")))
     }
-    listed = {number(row.get("id")) for row in rows[ITEMS]}
+    listed = {number(row.get("id")) for row in rows[ITEMS, entity_type_id]}
     return Look(
         entity_type_id=entity_type_id,
-        calls=tuple(_call(row, portal.playbook.intake.country) for row in rows[STATISTICS]),
+        calls=tuple(_call(row, portal.playbook.intake.country) for row in rows[STATISTICS, entity_type_id]),
         item_ids=tuple(sorted(id for id in created | listed if id)),
         moved=moved,
         cursors=last,
@@ -139,15 +149,15 @@ def recall(memory: Memory, facts: Look) -> Look:
         entity = str(ItemRef(facts.entity_type_id, id))
         if memory.assignment_of(entity) is None:
             _deliver(memory, event, entity, {"FIELDS": {"ID": str(id)}})
-    changed = "ONCRMDEALUPDATE" if facts.entity_type_id == DEAL else "ONCRMLEADUPDATE"
-    for id, stage_id in facts.moved.items():
-        entity = str(ItemRef(facts.entity_type_id, id))
+    for entity, stage_id in facts.moved.items():
+        kind, _, item_id = entity.partition(":")
+        changed = f"ONCRM{kind.upper()}UPDATE"
         stood = process_memory.item_row(memory, entity)
         if stood is not None and stood.stage_id != stage_id:  # its event may be waiting; a second look does no harm
-            payload = {"event": changed, "data": {"FIELDS": {"ID": str(id)}}}
+            payload = {"event": changed, "data": {"FIELDS": {"ID": item_id}}}
             memory.deliver(kind="event", code=changed, entity=entity, payload=payload, priority=NORMAL)
     for name, value in facts.cursors.items():
-        memory.move_cursor(_name(name, facts.entity_type_id), str(value))
+        memory.move_cursor(name, str(value))
     return replace(facts, found=len(memory.new_deliveries))
 
 
