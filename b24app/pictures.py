@@ -22,7 +22,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.(?:svg|png|jpg|jpeg|we
 class Picture:
     """A picture as our pages show it, and as tasks get it. `url` and `drive_name` change with the content.
 
-    Bitrix24 shows no preview of an SVG: where a PNG of the same name lies beside it, tasks get that.
+    A preview of SVG in tasks is promised nowhere: where a PNG of the same name lies beside it, tasks get that.
     """
 
     body: bytes

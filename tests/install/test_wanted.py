@@ -6,9 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from b24app.engine.declare import Catalogue
 from b24app.entities import DEAL, LEAD
 from b24app.pages import PLACEMENTS
-from install.wanted import LIFECYCLE_EVENTS, SCOPES, Present, differences, missing_scopes, present_of, robot_fields
+from handlers import HANDLERS
+from install.wanted import (
+    EVENT_WORDS,
+    LIFECYCLE_EVENTS,
+    SCOPES,
+    Present,
+    differences,
+    missing_scopes,
+    present_of,
+    robot_fields,
+    wanted_events,
+)
 from tests.web.conftest import CATALOGUE
 
 URL = "https://app.example.com"
@@ -84,6 +96,10 @@ def test_a_robot_says_whether_it_waits_and_for_whom_it_is() -> None:
     }
     assert fields["RETURN_PROPERTIES"]["manager"]["Type"] == "user"
     assert CATALOGUE.robots[0].entity_type_ids == (LEAD, DEAL)
+
+
+def test_every_event_that_we_bind_is_named_for_people() -> None:
+    assert [event for event in wanted_events(Catalogue(handlers=HANDLERS)) if event not in EVENT_WORDS] == []
 
 
 def test_a_missing_permission_is_named_with_what_to_do() -> None:
