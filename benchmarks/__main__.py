@@ -18,15 +18,18 @@ from b24app.supervisor import embedded_redis, start, stop
 from benchmarks import cost, doors, jobs, repair, slots
 from benchmarks.bare import wait_for_redis
 
-PARTS = ["cost", "repair", "doors", "jobs", "slots"]
+PARTS = ("cost", "repair", "doors", "jobs", "slots")
 
 
 def main() -> int:
     """Runs the named measurements (all by default); returns 0 when every goal is met, else 1."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=PARTS)
+    parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(PARTS))
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"{', '.join(sorted(unknown))}: {', '.join(PARTS)}")
+    options.parts = options.parts or PARTS
     met = []
     if "cost" in options.parts:
         met.append(_cost())
