@@ -8,7 +8,9 @@ is short; its retries and scheduler are late by minutes, so neither is used. A l
 from __future__ import annotations
 
 import logging
+import threading
 import time
+from collections import deque
 from collections.abc import Callable
 
 import redis as redis_client
@@ -25,34 +27,50 @@ JOB_SECONDS = 600
 TURN_SECONDS = 60
 """One ring works on whatever is due for this long; then the worker shows RQ that it is alive."""
 RINGS_WAITING = 8
-"""So many rings that nobody has heard yet are enough: whoever hears one works on this row too."""
+"""So many rings that nobody has heard yet are enough: whoever hears one works on every row that is due."""
+PAUSE_SECONDS = 0.01
+"""Between two rounds of ringing: deliveries of one burst share a round, a single one is rung for at once."""
 DEAF_SECONDS = 2
-"""After a failed ring we do not try again for so long: a door must not wait for a dead Redis with every event."""
+"""After a failed ring we do not try again for so long."""
 
 
 class Doorbell:
-    """Rings for a delivery. Best effort on purpose: the row is there, and the clock rings again."""
+    """Rings for deliveries. Best effort on purpose: the row is there, and the clock rings again.
+
+    A thread of its own does the ringing, so whoever has a delivery to ring for waits neither for Redis nor for its
+    death: an RQ job costs more than everything else that a door does.
+    """
 
     def __init__(self, redis: redis_client.Redis) -> None:
         self._queue = Queue(QUEUE, connection=redis, serializer=JSONSerializer)
-        self._deaf_until = 0.0
-        self._rings_free = 0  # how many may be rung before the queue is counted again
+        self._unrung: deque[int] = deque(maxlen=RINGS_WAITING)
+        self._wanted = threading.Event()
+        self._starting = threading.Lock()
+        self._ringer: threading.Thread | None = None
 
     def ring(self, delivery_id: int) -> None:
-        """Wakes a worker; never raises."""
-        if time.monotonic() < self._deaf_until:
-            return
-        try:
-            if self._rings_free <= 0:
-                self._rings_free = RINGS_WAITING - self._queue.count
-            if self._rings_free <= 0:
-                return
-            self._rings_free -= 1
-            self._queue.enqueue(JOB, delivery_id, result_ttl=0, failure_ttl=60, job_timeout=JOB_SECONDS)
-        except (redis_client.RedisError, OSError) as error:
-            self._deaf_until = time.monotonic() + DEAF_SECONDS
-            log.warning("delivery=%s doorbell=silent error=%s", delivery_id, type(error).__name__)
-        crashpoint("door_after_ring")
+        """Wakes a worker soon; never raises, never waits."""
+        self._unrung.append(delivery_id)
+        self._wanted.set()
+        if self._ringer is None or not self._ringer.is_alive():  # the first time, and after a fork
+            with self._starting:
+                if self._ringer is None or not self._ringer.is_alive():
+                    self._ringer = threading.Thread(target=self._ring_on, name="doorbell", daemon=True)
+                    self._ringer.start()
+
+    def _ring_on(self) -> None:
+        while True:
+            self._wanted.wait()
+            self._wanted.clear()
+            ids = [self._unrung.popleft() for _ in range(len(self._unrung))]
+            try:
+                for delivery_id in ids[: max(0, RINGS_WAITING - self._queue.count)]:
+                    self._queue.enqueue(JOB, delivery_id, result_ttl=0, failure_ttl=60, job_timeout=JOB_SECONDS)
+                crashpoint("door_after_ring")
+                time.sleep(PAUSE_SECONDS)
+            except (redis_client.RedisError, OSError) as error:
+                log.warning("deliveries=%s doorbell=silent error=%s", ids, type(error).__name__)
+                time.sleep(DEAF_SECONDS)
 
 
 _run_next: Callable[[], bool] | None = None

@@ -1,0 +1,80 @@
+"""The doorbell: whoever rings waits for nothing, a burst is a few jobs, a dead Redis is nobody's trouble."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+import redis
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+from b24app.engine import jobs
+from b24app.engine.jobs import QUEUE, RINGS_WAITING, Doorbell
+
+
+def queue_of(redis_url: str) -> Queue:
+    client = redis.Redis.from_url(redis_url)
+    client.flushall()
+    return Queue(QUEUE, connection=client, serializer=JSONSerializer)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_ring_becomes_a_job_that_carries_one_integer(redis_url: str) -> None:
+    queue = queue_of(redis_url)
+    Doorbell(queue.connection).ring(42)
+    until(lambda: queue.count == 1)
+    (job,) = queue.jobs
+    assert (job.func_name, job.args) == (jobs.JOB, [42])
+
+
+def test_a_burst_leaves_no_more_rings_than_are_enough(redis_url: str) -> None:
+    queue = queue_of(redis_url)
+    bell = Doorbell(queue.connection)
+    for delivery_id in range(500):
+        bell.ring(delivery_id)
+    until(lambda: queue.count == RINGS_WAITING)
+    bell.ring(500)
+    until(lambda: not bell._unrung)
+    assert queue.count == RINGS_WAITING
+
+
+def test_the_last_row_of_a_burst_is_rung_for_after_it_was_written(redis_url: str) -> None:
+    queue = queue_of(redis_url)
+    bell = Doorbell(queue.connection)
+    for delivery_id in range(40):
+        bell.ring(delivery_id)
+        queue.empty()  # a worker that heard everything so far
+    until(lambda: not bell._unrung)
+    bell.ring(40)
+    until(lambda: any(job.args == [40] for job in queue.jobs))
+
+
+def test_whoever_rings_does_not_wait_for_a_redis_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "DEAF_SECONDS", 0.05)
+    bell = Doorbell(redis.Redis.from_url("redis://127.0.0.1:1/0", socket_connect_timeout=5))
+    started = time.perf_counter()
+    for delivery_id in range(1000):
+        bell.ring(delivery_id)
+    assert time.perf_counter() - started < 2
+    until(lambda: not bell._unrung)
+
+
+def test_it_rings_again_once_redis_is_back(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "DEAF_SECONDS", 0.05)
+    queue = queue_of(redis_url)
+    bell = Doorbell(queue.connection)
+    away = redis.Redis.from_url("redis://127.0.0.1:1/0")
+    bell._queue.connection, back = away, bell._queue.connection
+    bell.ring(1)
+    until(lambda: not bell._unrung)
+    bell._queue.connection = back
+    bell.ring(2)
+    until(lambda: [job.args for job in queue.jobs] == [[2]])
