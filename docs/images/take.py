@@ -5,31 +5,52 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import FrameLocator, Page, sync_playwright
 
 from b24app.demo import running_application, sandbox_portal
 
 HERE = Path(__file__).parent
+PHONE = "+79123456789"
 
 
 def main() -> None:
-    """Writes kanban.png, lead.png and tab.png."""
+    """Writes kanban.png, lead.png, tab.png, form.png and guide.png."""
     with sandbox_portal() as portal, running_application(portal, "ru") as scene, sync_playwright() as playwright:
         scene.install()
+        scene.apply()
         scene.play()
-        lead = next(one["id"] for one in scene.state("leads") if "+79123456789" in str(one))
+        lead = next(one for one in scene.state("leads") if PHONE in str(one))
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1360, "height": 860}, locale="ru-RU", reduced_motion="reduce")
         page.goto(f"{portal['url']}/crm/lead/")
-        page.get_by_text("+79123456789").first.wait_for()
+        page.get_by_text(PHONE).first.wait_for()
         page.screenshot(path=HERE / "kanban.png")
-        page.goto(f"{portal['url']}/crm/lead/details/{lead}/")
+        page.goto(f"{portal['url']}/crm/lead/details/{lead['id']}/")
         page.get_by_text("по очереди среди свободных").first.wait_for()
         page.screenshot(path=HERE / "lead.png")
-        page.locator(".layer-body, .layer").get_by_role("button", name="Распределение").first.click()
-        page.frame_locator("iframe").get_by_text("Борис Лебедев").first.wait_for()
+        opened(page, "Распределение").get_by_text("Борис Лебедев").first.wait_for()
         page.screenshot(path=HERE / "tab.png")
+        opened(page, "Что делать").get_by_text("Дальше:").first.wait_for()
+        page.screenshot(path=HERE / "guide.png")
+        page.goto(f"{portal['url']}/crm/lead/")
+        page.locator("select").first.select_option(label="Анна Кузнецова")
+        page.get_by_text("Вы вошли как").first.wait_for()
+        page.wait_for_timeout(2000)  # the hidden page of this person begins to listen
+        page.get_by_text(PHONE).first.drag_to(page.get_by_text("Клиент наш").first)
+        shown(page).get_by_text("Что нужно для стадии").wait_for()
+        page.screenshot(path=HERE / "form.png")
         browser.close()
+
+
+def opened(page: Page, tab: str) -> FrameLocator:
+    """Opens a tab of the card; returns its page."""
+    page.locator(".layer-body, .layer").get_by_role("button", name=tab).first.click()
+    return shown(page)
+
+
+def shown(page: Page) -> FrameLocator:
+    """Returns the page of ours that is on top."""
+    return page.locator("iframe.frame:visible").last.content_frame
 
 
 if __name__ == "__main__":
