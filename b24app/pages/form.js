@@ -6,7 +6,7 @@
   var broken = document.getElementById("broken");
   var save = document.getElementById("save");
   var MAX_FILE_BYTES = 5 * 1024 * 1024;
-  var CLOSES_AFTER_MS = 3000;  // long enough to read what was saved
+  var CLOSES_AFTER_MS = 4000;  // long enough to read what was saved
 
   function say(text) {
     said.textContent = text;
