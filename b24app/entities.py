@@ -71,11 +71,12 @@ class Clock(StrEnum):
 
 @dataclass(frozen=True)
 class Interval:
-    """A busy or absent time of a person, [start, end)."""
+    """A busy or absent time of a person, [start, end). `id` is its calendar entry; 0 for the personnel department's."""
 
     start: datetime
     end: datetime
     absent: bool = False
+    id: int = 0
 
     def covers(self, moment: datetime) -> bool:
         """Tells whether the moment lies inside."""
@@ -83,8 +84,29 @@ class Interval:
 
 
 @dataclass(frozen=True)
+class CalendarEntry:
+    """An entry of a calendar, [start, end) in UTC; whole days of its zone where it lasts all day. Unknown ids are 0."""
+
+    id: int
+    owner_id: int
+    start: datetime
+    end: datetime
+    name: str = ""
+    created_by: int = 0
+
+
+@dataclass(frozen=True)
+class Address:
+    """An address for people; degrees where the portal knows the point, both or neither."""
+
+    text: str
+    latitude: float | None = None
+    longitude: float | None = None
+
+
+@dataclass(frozen=True)
 class User:
-    """A person of the portal."""
+    """A person of the portal. `phones` as typed there, the mobile number first."""
 
     id: int
     name: str
@@ -92,6 +114,7 @@ class User:
     department_ids: tuple[int, ...] = ()
     time_zone: str = ""
     online: bool | None = None
+    phones: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

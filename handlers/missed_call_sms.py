@@ -6,19 +6,15 @@ his own quiet hours not before the morning.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from b24app import distribution as desk
 from b24app import texting
 from b24app.bitrix import commands as write
-from b24app.bitrix import translate
-from b24app.bitrix.calls import Answer, Call
+from b24app.bitrix import reads, translate
 from b24app.bitrix.commands import Command
 from b24app.bitrix.portal import Portal
-from b24app.bitrix.reads import Read
 from b24app.engine.declare import LATER, Nothing, TimerCall
 from b24app.engine.declare import Timer as TimerDeclaration
 from b24app.rules.text_message import QuietHours, recipient
@@ -59,7 +55,7 @@ def read(portal: Portal, call: TimerCall) -> Told | Nothing:
         ids = [team.head.id] if team.head is not None else [portal.owner_id]
     else:
         ids = list(rule.to)
-    found: dict[int, tuple[str, ...]] = portal.read({"people": _numbers(ids)})["people"]
+    found = {user.id: user.phones for user in portal.read({"people": reads.users(ids)})["people"] if user.active}
     country = portal.playbook.intake.country
     people = []
     for id in ids:
@@ -76,23 +72,6 @@ def read(portal: Portal, call: TimerCall) -> Told | Nothing:
         rule.text.format(phone=phone, time=f"{at:%d.%m %H:%M}"),
         max(QuietHours.of(*quiet).next_allowed(portal.now) for _, _, quiet in people) + texting.STALE_AFTER,
     )
-
-
-def _numbers(ids: list[int]) -> Read[dict[int, tuple[str, ...]]]:
-    """Mobile and work numbers of active people."""
-
-    def parse(answer: Answer) -> dict[int, tuple[str, ...]]:
-        return {
-            translate.number(row.get("ID")) or 0: _of(row)
-            for row in translate.rows(answer.result)
-            if translate.user_of(row).active
-        }
-
-    return Read(Call("user.get", {"FILTER": {"ID": ids}}), parse)
-
-
-def _of(row: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(row[name]) for name in ("PERSONAL_MOBILE", "WORK_PHONE") if row.get(name))
 
 
 def act(decision: Told) -> list[Command]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
 from b24app.bitrix import translate
 from b24app.bitrix.calls import Answer, Call
-from b24app.entities import CONTACT, DEAL, Clock, Department, Interval, Item, ItemRef, PhoneCall, User
+from b24app.entities import CONTACT, DEAL, CalendarEntry, Clock, Department, Interval, Item, ItemRef, PhoneCall, User
 from b24app.rules.working_time import WorkCalendar
 
 T = TypeVar("T", covariant=True)
@@ -134,6 +134,16 @@ def busy(user_ids: Sequence[int], start: date, end: date, zone: ZoneInfo) -> Rea
 def office_hours(playbook: WorkCalendar) -> Read[WorkCalendar]:
     """The portal's working hours and holidays."""
     return Read(Call("calendar.settings.get"), lambda answer: translate.calendar_of(answer.result, playbook))
+
+
+def schedule(id: int) -> Read[Any]:
+    """A work schedule as the portal tells it, for translate.with_schedule; [] where there is none."""
+    return Read(Call("timeman.schedule.get", {"id": id}), lambda answer: answer.result)
+
+
+def calendar_entry(id: int, zone: tzinfo = UTC) -> Read[CalendarEntry | None]:
+    """A calendar entry as it is now; None where it was deleted. `zone` as in translate.entry_of."""
+    return Read(Call("calendar.event.getbyid", {"id": id}), lambda answer: translate.entry_of(answer.result, zone))
 
 
 def call_statistics(**filters: Any) -> Read[list[PhoneCall]]:

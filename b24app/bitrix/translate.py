@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from math import isfinite
@@ -18,6 +18,8 @@ from b24app.entities import (
     CONTACT,
     DEAL,
     LEAD,
+    Address,
+    CalendarEntry,
     Clock,
     Department,
     Interval,
@@ -30,6 +32,7 @@ from b24app.rules.working_time import WorkCalendar
 
 OWNER_TYPES = {"LEAD": LEAD, "DEAL": DEAL, "CONTACT": CONTACT, "COMPANY": COMPANY}
 DOCUMENT_TYPES = {"LEAD": LEAD, "DEAL": DEAL, "CONTACT": CONTACT, "COMPANY": COMPANY}
+PHONE_FIELDS = ("PERSONAL_MOBILE", "WORK_PHONE")
 WEEKDAYS = {"MO": 0, "TU": 1, "WE": 2, "TH": 3, "FR": 4, "SA": 5, "SU": 6}
 
 
@@ -107,6 +110,7 @@ def user_of(row: Mapping[str, Any]) -> User:
         department_ids=tuple(id for id in map(number, departments if isinstance(departments, list) else []) if id),
         time_zone=str(row.get("TIME_ZONE") or ""),
         online=None if online is None else online in ("Y", True),
+        phones=tuple(text for name in PHONE_FIELDS if (text := str(row.get(name) or "").strip())),
     )
 
 
@@ -148,11 +152,18 @@ def _interval(row: Mapping[str, Any], zone: ZoneInfo) -> Interval | None:
     kind = str(row.get("ACCESSIBILITY") or "busy").lower()
     if kind == "free":
         return None
-    absent = kind == "absent" or bool(row.get("FROM_HR"))
+    times = _entry_times(row, zone)
+    if times is None:
+        return None
+    of_personnel = bool(row.get("FROM_HR"))  # its ids are those of another table
+    return Interval(*times, kind == "absent" or of_personnel, 0 if of_personnel else number(row.get("ID")) or 0)
+
+
+def _entry_times(row: Mapping[str, Any], zone: tzinfo) -> tuple[datetime, datetime] | None:
     start_ts, end_ts = number(row.get("DATE_FROM_TS_UTC")), number(row.get("DATE_TO_TS_UTC"))
     whole_day = row.get("DT_SKIP_TIME") == "Y"
     if start_ts and end_ts and not whole_day:
-        return Interval(datetime.fromtimestamp(start_ts, UTC), datetime.fromtimestamp(end_ts, UTC), absent)
+        return datetime.fromtimestamp(start_ts, UTC), datetime.fromtimestamp(end_ts, UTC)
     own_zone = _zone(row.get("TZ_FROM")) or zone
     start = _portal_time(row.get("DATE_FROM") or row.get("DT_FROM") or row.get("FROM"), own_zone)
     end = _portal_time(row.get("DATE_TO") or row.get("DT_TO") or row.get("TO"), own_zone)
@@ -160,7 +171,20 @@ def _interval(row: Mapping[str, Any], zone: ZoneInfo) -> Interval | None:
         return None
     if whole_day or (row.get("FROM_HR") and end.time() == time(0)):
         end = datetime.combine(end.date() + timedelta(days=1), time(0), own_zone)
-    return Interval(start.astimezone(UTC), end.astimezone(UTC), absent)
+    return start.astimezone(UTC), end.astimezone(UTC)
+
+
+def entry_of(value: Any, zone: tzinfo = UTC) -> CalendarEntry | None:
+    """Returns the entry of calendar.event.getbyid; None for one deleted, not found, or without a time.
+
+    `zone` is for times without stamps and without a zone of their own.
+    """
+    row = value if isinstance(value, Mapping) else {}
+    id, times = number(row.get("ID")), _entry_times(row, zone)
+    if id is None or times is None or row.get("DELETED") == "Y":
+        return None
+    owner, author = number(row.get("OWNER_ID")), number(row.get("CREATED_BY"))
+    return CalendarEntry(id, owner or 0, *times, str(row.get("NAME") or ""), author or 0)
 
 
 def _zone(name: Any) -> ZoneInfo | None:
@@ -215,6 +239,28 @@ def decimal(value: Any) -> float | None:
     return found if isfinite(found) else None
 
 
+_ADDRESS = re.compile(r"(.*?)(?:\|([^|;]*);([^|;]*))?(?:\|\d*)*", re.DOTALL)
+
+
+def address_of(value: Any) -> Address:
+    """Returns the address of a field of type `address`: `text|latitude;longitude|id of the location`.
+
+    Any part may be missing (tutorials/crm/how-to-get-lists/how-to-get-address.md); plain text is text, of a multiple
+    field the first counts. Coordinates that are no point on Earth are none.
+    """
+    if isinstance(value, list):
+        value = next(filter(None, value), None)
+    found = _ADDRESS.fullmatch(value if isinstance(value, str) else "")
+    text, latitude, longitude = found.groups() if found else ("", None, None)
+    # unfilled parts of an address leave commas in a row
+    plain = Address(", ".join(part.strip() for part in text.split(",") if part.strip()))
+    point = decimal(latitude), decimal(longitude)
+    if point[0] is None or point[1] is None or abs(point[0]) > 90 or abs(point[1]) > 180:
+        return plain
+    # nobody measures kitchens in the Gulf of Guinea: 0;0 is a place not found
+    return plain if point == (0, 0) else replace(plain, latitude=point[0], longitude=point[1])
+
+
 def calendar_of(value: Any, playbook: WorkCalendar) -> WorkCalendar:
     """Returns the office's calendar of calendar.settings.get; what it does not say comes from the playbook."""
     if not isinstance(value, Mapping):
@@ -231,6 +277,60 @@ def calendar_of(value: Any, playbook: WorkCalendar) -> WorkCalendar:
         yearly_work=frozenset(_days_of_year(value.get("year_workdays"))),
         country=playbook.country if days == frozenset({5, 6}) else "",
     )
+
+
+def with_schedule(calendar: WorkCalendar, value: Any) -> WorkCalendar:
+    """Returns the calendar with shifts and days off of timeman.schedule.get; weekdays in no shift are off.
+
+    A schedule of another type than FIXED says no hours by weekday, [] is no schedule, and one without a usable shift
+    says nothing: the calendar stays as it is.
+    """
+    if not isinstance(value, Mapping) or value.get("SCHEDULE_TYPE") != "FIXED" or _yes(value.get("DELETED")):
+        return calendar
+    week: dict[int, list[tuple[time, time]]] = {}
+    for shift in rows(value, "SHIFTS"):
+        # BREAK_DURATION is a length without a place on the clock, so lunch stays what the calendar says
+        opens, closes = _time_of_day(shift.get("WORK_TIME_START")), _time_of_day(shift.get("WORK_TIME_END"))
+        if opens is None or closes is None or _yes(shift.get("DELETED")):
+            continue
+        for day in sorted(set(str(shift.get("WORK_DAYS") or "")) & set("1234567")):
+            week.setdefault(int(day) - 1, []).append((opens, closes))
+    if not week:
+        return calendar
+    shifts = frozenset((day, tuple(sorted(week.get(day, ())))) for day in range(7))
+    own = value.get("CALENDAR")
+    days_off = frozenset(_exclusions(own.get("EXCLUSIONS") if isinstance(own, Mapping) else None))
+    return replace(calendar, shifts=shifts, days_off=calendar.days_off | days_off)
+
+
+def _yes(value: Any) -> bool:
+    return value in (True, 1, "1", "Y", "true")
+
+
+def _time_of_day(value: Any) -> time | None:
+    """Seconds from midnight; 86400 is midnight again."""
+    seconds = int(value) if str(value).isdecimal() else -1
+    return time(seconds // 3600 % 24, seconds % 3600 // 60, seconds % 60) if 0 <= seconds <= 86_400 else None
+
+
+_DATE = re.compile(r"\d{4}-\d\d?-\d\d?|\d\d?[./]\d\d?[./]\d{4}")
+LONGEST_EXCLUSION = timedelta(days=366)
+
+
+def _exclusions(value: Any) -> Iterator[date]:
+    """Days off of a schedule's calendar, in two shapes [verify: the documentation shows an empty list only].
+
+    It speaks of strings with dates or periods; self-hosted portals keep {year: {month: {day: whatever}}}.
+    """
+    for year, months in value.items() if isinstance(value, Mapping) else ():
+        for month, days in months.items() if isinstance(months, Mapping) else ():
+            pairs = [(number(month) or 0, number(day) or 0) for day in (days if isinstance(days, Mapping) else ())]
+            yield from (date(number(year) or 0, *pair) for pair in pairs if _is_day(pair, number(year) or 0))
+    for text in value if isinstance(value, list) else ():
+        found = [_portal_time(one, UTC) for one in _DATE.findall(str(text))]
+        named = [one.date() for one in found if one is not None]
+        if named and named[-1] - named[0] <= LONGEST_EXCLUSION:
+            yield from (named[0] + timedelta(days=n) for n in range((named[-1] - named[0]).days + 1))
 
 
 def _hour(value: Any) -> time | None:
@@ -256,9 +356,9 @@ def _days_of_year(value: Any) -> list[tuple[int, int]]:
     return days
 
 
-def _is_day(pair: tuple[int, int]) -> bool:
+def _is_day(pair: tuple[int, int], year: int = 2024) -> bool:
     try:
-        date(2024, *pair)  # a leap year: 29.02 is a day
+        date(year, *pair)  # any leap year: 29.02 is a day
     except ValueError:
         return False
     return True

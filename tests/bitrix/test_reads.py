@@ -10,7 +10,7 @@ import pytest
 
 from b24app.bitrix import reads
 from b24app.bitrix.calls import Answer, Call
-from b24app.entities import DEAL, LEAD, ItemRef
+from b24app.entities import DEAL, LEAD, CalendarEntry, ItemRef
 
 NOW = datetime(2026, 11, 23, 7, tzinfo=UTC)
 
@@ -74,6 +74,8 @@ def answer(result: Any, **more: Any) -> Answer:
             reads.busy([11], date(2026, 11, 22), date(2026, 11, 24), ZoneInfo("UTC")),
             Call("calendar.accessibility.get", {"users": [11], "from": "2026-11-22", "to": "2026-11-24"}),
         ),
+        (reads.schedule(3), Call("timeman.schedule.get", {"id": 3})),
+        (reads.calendar_entry(1265), Call("calendar.event.getbyid", {"id": 1265})),
         (
             reads.call_statistics(CALL_ID="c1"),
             Call("voximplant.statistic.get", {"FILTER": {"CALL_ID": "c1"}, "SORT": "ID", "ORDER": "DESC"}),
@@ -105,6 +107,14 @@ def test_what_is_asked(read: reads.Read[Any], call: Call) -> None:
         (reads.crm_mode(), answer(1), 1),
         (reads.by_phone("+7", "LEAD"), answer({"LEAD": [3, 4]}), (3, 4)),
         (reads.by_phone("+7", "CONTACT"), answer([]), ()),
+        (reads.schedule(3), answer([]), []),
+        (reads.schedule(3), answer({"ID": 3}), {"ID": 3}),
+        (reads.calendar_entry(5), answer([]), None),
+        (
+            reads.calendar_entry(5, ZoneInfo("Europe/Moscow")),
+            answer({"ID": "5", "DATE_FROM": "23.11.2026 11:00:00", "DATE_TO": "23.11.2026 12:00:00"}),
+            CalendarEntry(5, 0, datetime(2026, 11, 23, 8, tzinfo=UTC), datetime(2026, 11, 23, 9, tzinfo=UTC)),
+        ),
         (reads.activity_owner(5), answer({"OWNER_TYPE_ID": "1", "OWNER_ID": "42"}), ItemRef(LEAD, 42)),
         (
             reads.source_names(),

@@ -7,9 +7,24 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from b24app.bitrix import translate
-from b24app.entities import COMPANY, CONTACT, DEAL, LEAD, Clock, Department, Interval, ItemRef, PhoneCall, User
+from b24app.entities import (
+    COMPANY,
+    CONTACT,
+    DEAL,
+    LEAD,
+    Address,
+    CalendarEntry,
+    Clock,
+    Department,
+    Interval,
+    ItemRef,
+    PhoneCall,
+    User,
+)
 from b24app.rules.working_time import WorkCalendar
 
 MOSCOW = ZoneInfo("Europe/Moscow")
@@ -136,6 +151,11 @@ def test_no_item(value: Any) -> None:
             {"ID": "9", "ACTIVE": "Y", "UF_DEPARTMENT": False, "TIME_ZONE": "Asia/Omsk"},
             User(9, "#9", True, (), "Asia/Omsk"),
         ),
+        (
+            {"ID": "3", "NAME": "Олег", "ACTIVE": True, "WORK_PHONE": "8 495 1", "PERSONAL_MOBILE": " 8 916 2 "},
+            User(3, "Олег", phones=("8 916 2", "8 495 1")),
+        ),
+        ({"ID": "4", "NAME": "Яна", "ACTIVE": True, "WORK_PHONE": "", "PERSONAL_MOBILE": None}, User(4, "Яна")),
     ],
 )
 def test_people(row: dict[str, Any], user: User) -> None:
@@ -185,9 +205,10 @@ TIMED = {
 @pytest.mark.parametrize(
     ("row", "interval"),
     [
-        (TIMED, Interval(utc(2026, 11, 23, 8), utc(2026, 11, 23, 9))),
-        ({**TIMED, "ACCESSIBILITY": "absent"}, Interval(utc(2026, 11, 23, 8), utc(2026, 11, 23, 9), True)),
-        ({**TIMED, "ACCESSIBILITY": "quest"}, Interval(utc(2026, 11, 23, 8), utc(2026, 11, 23, 9))),
+        (TIMED, Interval(utc(2026, 11, 23, 8), utc(2026, 11, 23, 9), id=1)),
+        ({**TIMED, "ID": None}, Interval(utc(2026, 11, 23, 8), utc(2026, 11, 23, 9))),
+        ({**TIMED, "ACCESSIBILITY": "absent"}, Interval(utc(2026, 11, 23, 8), utc(2026, 11, 23, 9), True, 1)),
+        ({**TIMED, "ACCESSIBILITY": "quest"}, Interval(utc(2026, 11, 23, 8), utc(2026, 11, 23, 9), id=1)),
         ({**TIMED, "ACCESSIBILITY": "free"}, None),
         # an all-day event of two days, in the calendar's own zone
         (
@@ -198,7 +219,7 @@ TIMED = {
                 "DATE_TO": "24.11.2026",
                 "TZ_FROM": "Asia/Omsk",
             },
-            Interval(utc(2026, 11, 22, 18), utc(2026, 11, 24, 18)),
+            Interval(utc(2026, 11, 22, 18), utc(2026, 11, 24, 18), id=1),
         ),
         # the American display format
         (
@@ -239,6 +260,51 @@ def test_nobody_is_busy(value: Any) -> None:
 
 def test_a_person_without_entries_arrives_as_an_empty_list() -> None:
     assert translate.intervals_of({"7": [], "8": {}}, MOSCOW) == {7: (), 8: ()}
+
+
+ENTRY = {
+    "ID": "1265",
+    "DELETED": "N",
+    "OWNER_ID": "7",
+    "NAME": "Замер",
+    "DATE_FROM": "12/11/2024 05:59:00 pm",
+    "DATE_TO": "12/11/2024 06:59:00 pm",
+    "TZ_FROM": "Europe/Riga",
+    "DATE_FROM_TS_UTC": "1733932740",
+    "DATE_TO_TS_UTC": "1733936340",
+    "DT_SKIP_TIME": "N",
+    "CREATED_BY": "1",
+    "IS_MEETING": True,
+}
+THEN = CalendarEntry(1265, 7, utc(2024, 12, 11, 15, 59), utc(2024, 12, 11, 16, 59), "Замер", 1)
+NO_STAMPS = {"DATE_FROM_TS_UTC": None, "DATE_TO_TS_UTC": ""}
+
+
+@pytest.mark.parametrize(
+    ("value", "entry"),
+    [
+        (ENTRY, THEN),
+        ({**ENTRY, **NO_STAMPS}, THEN),
+        ({**ENTRY, **NO_STAMPS, "DATE_FROM": "11.12.2024 17:59:00", "DATE_TO": "11.12.2024 18:59:00"}, THEN),
+        (
+            {**ENTRY, "DT_SKIP_TIME": "Y", "DATE_FROM": "11.12.2024", "DATE_TO": "11.12.2024"},
+            CalendarEntry(1265, 7, utc(2024, 12, 10, 22), utc(2024, 12, 11, 22), "Замер", 1),
+        ),
+        ({**ENTRY, "OWNER_ID": None, "CREATED_BY": "0", "NAME": None}, CalendarEntry(1265, 0, THEN.start, THEN.end)),
+        ({**ENTRY, "DELETED": "Y"}, None),
+        ({**ENTRY, **NO_STAMPS, "DATE_FROM": ""}, None),
+        ({**ENTRY, "ID": ""}, None),
+        *((nothing, None) for nothing in ([], {}, None, False, "no")),
+    ],
+)
+def test_a_calendar_entry(value: Any, entry: CalendarEntry | None) -> None:
+    assert translate.entry_of(value) == entry
+
+
+def test_a_calendar_entry_of_an_unknown_zone_is_of_the_given_one() -> None:
+    found = translate.entry_of({**ENTRY, **NO_STAMPS, "TZ_FROM": "Mars/Base"}, MOSCOW)
+    assert found is not None
+    assert (found.start, found.end) == (utc(2024, 12, 11, 14, 59), utc(2024, 12, 11, 15, 59))
 
 
 PLAYBOOK = WorkCalendar(opens=time(10), closes=time(20), country="RU", days_off=frozenset({date(2026, 12, 30)}))
@@ -285,6 +351,155 @@ def test_another_week_on_the_portal_has_no_moved_days_of_the_country() -> None:
 
 def test_a_portal_without_calendar_settings_is_the_playbook() -> None:
     assert translate.calendar_of([], PLAYBOOK) == PLAYBOOK
+
+
+def schedule(*shifts: dict[str, Any], exclusions: Any = (), **more: Any) -> dict[str, Any]:
+    return {
+        "ID": 1,
+        "SCHEDULE_TYPE": "FIXED",
+        "DELETED": "0",
+        "SHIFTS": list(shifts),
+        "CALENDAR": {"ID": 1, "EXCLUSIONS": list(exclusions) if isinstance(exclusions, tuple) else exclusions},
+        **more,
+    }
+
+
+def shift(start: Any, end: Any, days: Any = "12345", **more: Any) -> dict[str, Any]:
+    return {
+        "ID": 1,
+        "BREAK_DURATION": 3600,
+        "WORK_TIME_START": start,
+        "WORK_TIME_END": end,
+        "WORK_DAYS": days,
+        "DELETED": False,
+        **more,
+    }
+
+
+EIGHT_TO_FIVE = (time(8), time(17))
+
+
+@pytest.mark.parametrize(
+    ("shifts", "week"),
+    [
+        ([shift(28_800, 61_200)], dict.fromkeys(range(5), (EIGHT_TO_FIVE,))),
+        ([shift("28800", "61200", 37)], {2: (EIGHT_TO_FIVE,), 6: (EIGHT_TO_FIVE,)}),
+        ([shift(72_000, 18_000, "5")], {4: ((time(20), time(5)),)}),
+        ([shift(0, 86_400, "1")], {0: ((time(0), time(0)),)}),
+        (
+            [shift(54_000, 72_000, "1"), shift(25_200, 39_600, "12")],
+            {0: ((time(7), time(11)), (time(15), time(20))), 1: ((time(7), time(11)),)},
+        ),
+        (
+            [shift(28_800, 61_200, "1"), shift(0, 61_200, "2", DELETED=True), shift(0, 61_200, "3", DELETED="1")],
+            {0: (EIGHT_TO_FIVE,)},
+        ),
+        ([shift(28_800, 61_200, "1"), shift(-1, 61_200), shift(None, 1), shift("x", 90_000)], {0: (EIGHT_TO_FIVE,)}),
+        ([shift(28_800, 61_200, "0189x")], {0: (EIGHT_TO_FIVE,)}),
+    ],
+)
+def test_a_work_schedule_gives_the_hours_of_every_weekday(shifts: list[Any], week: dict[int, Any]) -> None:
+    lunch = WorkCalendar(country="RU", lunch=(time(13), time(14)))
+    found = translate.with_schedule(lunch, schedule(*shifts))
+    assert dict(found.shifts) == {day: week.get(day, ()) for day in range(7)}
+    assert (found.lunch, found.country, found.days_off) == (lunch.lunch, "RU", frozenset())
+    assert [found.is_working_day(date(2026, 11, 16 + day)) for day in range(7)] == [day in week for day in range(7)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [],
+        None,
+        {},
+        "no",
+        schedule(shift(0, 3600), SCHEDULE_TYPE="SHIFT"),
+        schedule(shift(0, 3600), SCHEDULE_TYPE="FLEXTIME"),
+        schedule(shift(0, 3600), DELETED="1"),
+        schedule(exclusions=("2026-11-23",)),
+        schedule(shift(0, 3600, "")),
+        schedule(SHIFTS=None),
+    ],
+)
+def test_what_says_no_hours_leaves_the_calendar(value: Any) -> None:
+    assert translate.with_schedule(PLAYBOOK, value) == PLAYBOOK
+
+
+@pytest.mark.parametrize(
+    ("exclusions", "days"),
+    [
+        ([], []),
+        (["2026-12-31", "01.01.2027", "1/2/2027"], ["2026-12-31", "2027-01-01", "2027-01-02"]),
+        (["2026-12-30T00:00:00+03:00"], ["2026-12-30"]),
+        (["30.12.2026 - 02.01.2027"], ["2026-12-30", "2026-12-31", "2027-01-01", "2027-01-02"]),
+        (["02.01.2027 - 30.12.2026", "01.01.2020 - 01.01.2027", "31.02.2027", "soon", "", None, 5], []),
+        ({"2026": {"12": {"31": "0"}}, "2027": {"1": {"1": "0", "2": 0}}}, ["2026-12-31", "2027-01-01", "2027-01-02"]),
+        ({"2026": {"13": {"1": 0}, "2": {"30": 0}, "3": []}, "x": {"1": {"1": 0}}, "2027": []}, []),
+        (None, []),
+    ],
+)
+def test_days_off_of_a_work_schedule(exclusions: Any, days: list[str]) -> None:
+    found = translate.with_schedule(PLAYBOOK, schedule(shift(28_800, 61_200), exclusions=exclusions))
+    assert found.days_off == PLAYBOOK.days_off | {date.fromisoformat(day) for day in days}
+
+
+@pytest.mark.parametrize("own", [None, [], "no", {}])
+def test_a_schedule_without_a_calendar(own: Any) -> None:
+    assert translate.with_schedule(PLAYBOOK, schedule(shift(0, 60), CALENDAR=own)).days_off == PLAYBOOK.days_off
+
+
+PLACE = "Манежная улица 11, 119019 Москва, Россия"
+
+
+@pytest.mark.parametrize(
+    ("value", "address"),
+    [
+        (f"{PLACE}|55.751686366595;37.611758708954|21", Address(PLACE, 55.751686366595, 37.611758708954)),
+        (f"{PLACE}|55,75;-37,61", Address(PLACE, 55.75, -37.61)),
+        (f"{PLACE}|;|21", Address(PLACE)),
+        (f"{PLACE}||21", Address(PLACE)),
+        (f"{PLACE}||", Address(PLACE)),
+        (f"{PLACE}|", Address(PLACE)),
+        (f" {PLACE} ", Address(PLACE)),
+        ("Москва, , , Россия,|;|", Address("Москва, Россия")),
+        ("|55.75;37.61|21", Address("", 55.75, 37.61)),
+        ("кв. 5 | код 12", Address("кв. 5 | код 12")),
+        ("кв. 5 | код 12|55.75;37.61|21", Address("кв. 5 | код 12", 55.75, 37.61)),
+        (f"{PLACE}|north;east|21", Address(PLACE)),
+        (f"{PLACE}|55.75;|21", Address(PLACE)),
+        (f"{PLACE}|91;37|21", Address(PLACE)),
+        (f"{PLACE}|55;-180.1|21", Address(PLACE)),
+        (f"{PLACE}|nan;inf|21", Address(PLACE)),
+        (f"{PLACE}|0;0|21", Address(PLACE)),
+        (f"{PLACE}|51.48;0|21", Address(PLACE, 51.48, 0.0)),
+        (["", f"{PLACE}|;|21", "Тверь"], Address(PLACE)),
+        *((nothing, Address("")) for nothing in (None, "", [], {}, False, 5, [None])),
+    ],
+)
+def test_addresses(value: Any, address: Address) -> None:
+    assert translate.address_of(value) == address
+
+
+@given(
+    st.lists(st.text("аб 1|;-", min_size=1).map(str.strip).filter(bool), min_size=1, max_size=3),
+    st.floats(-90, 90),
+    st.floats(-180, 180),
+    st.integers(0, 10**9),
+)
+def test_an_address_keeps_its_text_and_point(parts: list[str], latitude: float, longitude: float, id: int) -> None:
+    text = ", ".join(parts)
+    found = translate.address_of(f"{text}|{latitude};{longitude}|{id}")
+    assert text.startswith(found.text)  # an own text may look like the parts behind it
+    if "|" not in text:
+        assert found.text == text
+        assert (latitude, longitude) == (0, 0) or (found.latitude, found.longitude) == (latitude, longitude)
+
+
+@given(st.one_of(st.text(), st.text("|;.-0159аб,"), st.lists(st.text(), max_size=2)))
+def test_no_address_is_an_error(value: Any) -> None:
+    found = translate.address_of(value)
+    assert (found.latitude is None) == (found.longitude is None)
+    assert found.latitude is None or (-90 <= found.latitude <= 90 and -180 <= (found.longitude or 0) <= 180)
 
 
 def test_a_row_of_the_statistics() -> None:
