@@ -528,6 +528,162 @@ def _known(path: str, name: str, names: set[str]) -> Iterator[tuple[str, str]]:
         yield path, f"{name!r} нигде не описано / is described nowhere"
 
 
+# the measurement
+
+
+class WorkKind(_Section):
+    """A kind of work at the client's: how many working minutes it takes, the way included (K25), and which skills.
+
+    The first one whose `only_if` applies to the card is the item's; one without it applies always.
+    """
+
+    key: Key
+    name: LocalText
+    minutes: Annotated[int, Field(gt=0, le=24 * 60)]
+    skills: tuple[str, ...] = ()
+    only_if: Condition | None = None
+
+
+class Zone(_Section):
+    """A part of the town, known by any of these words in the address."""
+
+    key: Key
+    name: str
+    words: Annotated[tuple[Annotated[str, Field(min_length=2)], ...], Field(min_length=1)]
+
+
+class Way(_Section):
+    """Minutes of the way between two zones, in both directions."""
+
+    zones: tuple[Key, Key]
+    minutes: Annotated[int, Field(ge=0, le=24 * 60)]
+
+
+class Travel(_Section):
+    """The measurer's way. `inside_work`: it is part of the work's minutes, nothing is added (K25, X10).
+
+    Else minutes are added between two visits: by the zone table, by coordinates, else `usual_minutes`; with
+    `inside_hours` the first and the last way of a day lie in his working hours too.
+    """
+
+    inside_work: bool = True
+    inside_hours: bool = False
+    usual_minutes: Annotated[int, Field(ge=0, le=240)] = 40
+    km_per_hour: Annotated[float, Field(gt=0, le=200)] = 25
+    ways: tuple[Way, ...] = ()
+
+
+class MeasurerRule(_Section):
+    """What is special about one measurer: where he goes, what he can do, hours of his own by weekday, or the number of
+    his work schedule on the portal (timeman: no method tells whose it is).
+    """
+
+    user: Annotated[int, Field(gt=0)]
+    zones: tuple[Key, ...] = ()
+    skills: tuple[str, ...] = ()
+    shifts: dict[Literal["MO", "TU", "WE", "TH", "FR", "SA", "SU"], tuple[_ShiftHours, ...]] = {}
+    schedule: Annotated[int, Field(gt=0)] | None = None
+
+
+ByHand = Literal["follow", "object"]
+
+_VISIT_WORDS = (
+    "title", "phone", "email", "link", "address", "map", "when", "date", "time", "measurer", "measurer_phone", "sum",
+    "comments", "work",
+)  # fmt: skip
+
+
+class Measurement(_Section):
+    """[measurement]: who measures, for how long, what is agreed with the client and how; fields by their keys.
+
+    `process` is whose fields they are. `*_by_hand`: what happens when somebody moves or deletes the calendar entry.
+    """
+
+    process: Literal["lead", "deal"] = "lead"
+    stage: Key
+    address: Key
+    measurer: Key
+    date: Key
+    sum: Key | None = None
+    department: int | str | None = None
+    users: tuple[int, ...] = ()
+    sub_departments: bool = True
+    head_measures: bool = True
+    work: Annotated[tuple[WorkKind, ...], Field(min_length=1)]
+    zones: tuple[Zone, ...] = ()
+    travel: Travel = Travel()
+    measurers: tuple[MeasurerRule, ...] = ()
+    step_minutes: Annotated[int, Field(gt=0, le=240, multiple_of=5)] = 30
+    buffer_minutes: Annotated[int, Field(ge=0, le=240)] = 0
+    daily_limit: Annotated[int, Field(ge=0)] = 0
+    horizon_days: Annotated[int, Field(ge=1, le=92)] = 30
+    earliest_minutes: Annotated[int, Field(ge=0)] = 120
+    over_lunch: bool = True
+    over_night: bool = False
+    hold_minutes: Annotated[int, Field(ge=1, le=24 * 60)] = 15
+    confirm_minutes: Annotated[int, Field(ge=1)] = 240
+    rounds: Annotated[int, Field(ge=1)] = 3
+    moved_by_hand: ByHand = "follow"
+    deleted_by_hand: ByHand = "object"
+    map_url: Annotated[str, _fields("address", "latitude", "longitude")] = "https://yandex.ru/maps/?text={address}"
+    confirm_task: Annotated[str, _fields(*_VISIT_WORDS)] = "Подтвердить замер: {when}"
+    confirm_text: Annotated[str, _fields(*_VISIT_WORDS)] = (
+        "Клиент: {title}\nТелефон: {phone}\nАдрес: {address}\nЗамер: {when}, {measurer}\nКарточка: {link}\n\n"
+        "Спросите, готов ли клиент принять замерщика. Готов — закройте задачу, всё остальное приложение сделает само. "
+        "Просит другой день — выберите его на вкладке «Замер» или поменяйте дату в карточке; эта задача закроется сама."
+    )
+    measurer_task: Annotated[str, _fields(*_VISIT_WORDS)] = "Замер {when}: {address}"
+    measurer_text: Annotated[str, _fields(*_VISIT_WORDS)] = (
+        "Клиент: {title}\nТелефон: {phone}\nАдрес: {address}\n{map}\nКогда: {when}\nРабота: {work}\n"
+        "Предварительная сумма: {sum}\nКомментарий: {comments}\nКарточка: {link}\n\nЗамер для клиента бесплатный. "
+        "Сделали — закройте задачу. Никого нет дома — отметьте последний пункт списка или напишите это результатом."
+    )
+    checklist: Checklist = Checklist(
+        name="Замер",
+        items=(
+            "Позвонить клиенту перед выездом",
+            "Снять размеры",
+            "Нарисовать макет на месте",
+            "Посчитать окончательную цену",
+            "Отдать клиенту расчёт: замер бесплатный",
+            "Сделать фотографии",
+        ),
+    )
+    not_home: Annotated[str, Field(min_length=3)] = "Никого нет дома"
+    sms: Annotated[str, _fields(*_VISIT_WORDS)] = (
+        "Замер {date} в {time}. Приедет {measurer}, тел. {measurer_phone}. Замер бесплатный."
+    )
+
+    def mistakes(self, process: Process) -> Iterator[tuple[str, str]]:
+        """Yields (path, what is wrong) of names that repeat or point nowhere in the process."""
+        if not process.stages:
+            yield "process", f"раздела [{self.process}] нет / there is no such process"
+            return
+        yield from _known("stage", self.stage, {stage.key for stage in process.stages})
+        types = {"address": ("address", "string", "text"), "measurer": ("employee",), "date": ("datetime",)}
+        types["sum"] = ("money", "double", "integer", "string")
+        for name, allowed in types.items():
+            key = getattr(self, name)
+            described = process.field(key) if key is not None else None
+            if key is not None:
+                yield from _known(name, key, {one.key for one in process.fields})
+            if described is not None and described.type not in allowed:
+                yield name, f"поле {key!r} типа {described.type}, нужно / the field must be: {', '.join(allowed)}"
+        yield from _repeats("work", "key", [kind.key for kind in self.work])
+        yield from _repeats("zones", "key", [zone.key for zone in self.zones])
+        yield from _repeats("measurers", "user", [str(one.user) for one in self.measurers])
+        zones = {zone.key for zone in self.zones}
+        for number, kind in enumerate(self.work):
+            if kind.only_if is not None:
+                yield from _known(f"work.{number}.only_if.field", kind.only_if.field, {f.key for f in process.fields})
+        for number, rule in enumerate(self.measurers):
+            for zone in rule.zones:
+                yield from _known(f"measurers.{number}.zones", zone, zones)
+        for number, way in enumerate(self.travel.ways):
+            for zone in way.zones:
+                yield from _known(f"travel.ways.{number}.zones", zone, zones)
+
+
 class Playbook(_Section):
     """The whole playbook."""
 
@@ -539,6 +695,7 @@ class Playbook(_Section):
     texts: Texts = Texts()
     lead: Process = Process()
     deal: Process = Process()
+    measurement: Measurement | None = None
 
     def process(self, entity_type_id: int) -> Process | None:
         """Returns the process of leads or deals; others have none."""
@@ -567,6 +724,9 @@ def parse_playbook(text: str, name: str) -> Playbook:
         for kind, process in (("lead", playbook.lead), ("deal", playbook.deal))
         for path, text in process.mistakes()
     ]
+    if playbook.measurement is not None:
+        process = playbook.lead if playbook.measurement.process == "lead" else playbook.deal
+        found += [(f"measurement.{path}", text) for path, text in playbook.measurement.mistakes(process)]
     if found:
         raise _mistakes(name, found)
     return playbook
