@@ -225,6 +225,13 @@ def open_task_entities(memory: Memory) -> set[str]:
     )
 
 
+def open_tasks_of_rules(memory: Memory, prefix: str) -> dict[int, str]:
+    """Returns the open tasks whose rule begins so, each with its item."""
+    table = schema.tasks
+    found = _tasks(memory, table.c.state == "open", table.c.rule.startswith(prefix, autoescape=True))
+    return {row.task_id: row.entity for row in found}
+
+
 def add_task(memory: Memory, *, task_id: int, entity: str, rule: str, stage: str, round: int) -> None:
     """Keeps a task that this decision makes."""
     values = {

@@ -268,6 +268,64 @@ applied = sa.Table(
     sa.Column("applied_at", Moment, nullable=False),
 )
 
+_AGREED = sa.text("state IN ('booked', 'confirming', 'confirmed')")
+
+visits = sa.Table(
+    "visits",
+    metadata,
+    sa.Column("id", Key, primary_key=True, autoincrement=True),
+    sa.Column("member_id", sa.String(64), nullable=False),
+    sa.Column("entity", sa.String(96), nullable=False),
+    sa.Column("round", sa.Integer, nullable=False, doc="1, and one more for every other date; a hold counts none"),
+    sa.Column("work", sa.String(40), nullable=False, doc="key of the kind of work"),
+    sa.Column("measurer_id", sa.BigInteger, nullable=False),
+    sa.Column("starts_at", Moment, nullable=False),
+    sa.Column("ends_at", Moment, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False, doc="of rules/confirmation.py"),
+    sa.Column("shown", sa.String(16), nullable=False, doc="the state that portal and people were told last; '': none"),
+    sa.Column("title", sa.String(255), nullable=False),
+    sa.Column("address", sa.Text, nullable=False),
+    sa.Column("zone", sa.String(40), nullable=False),
+    sa.Column("latitude", sa.Float),
+    sa.Column("longitude", sa.Float),
+    sa.Column("booked_by", sa.BigInteger, nullable=False, doc="0: nobody in person"),
+    sa.Column("source", sa.String(16), nullable=False, doc="tab | board | card | calendar | robot"),
+    sa.Column(
+        "agreed", sa.Boolean, nullable=False, doc="the client agreed to this time already: he is not asked again"
+    ),
+    sa.Column("hold_until", Moment),
+    sa.Column("confirm_at", Moment, doc="when the client is to be asked, as last planned"),
+    sa.Column("told", sa.Integer, nullable=False, default=0, doc="1 the manager was reminded, 2 his head was told"),
+    sa.Column("calendar_id", sa.BigInteger, doc="the measurer's calendar entry, once the portal gave a number"),
+    sa.Column("entry_delivery", sa.BigInteger, doc="the delivery that makes the entry and writes the card"),
+    sa.Column("problem", sa.String(32), nullable=False, default="", doc="absent | gone: the head was told of it"),
+    sa.Column("reason", sa.Text, nullable=False, default=""),
+    sa.Column("made_at", Moment, nullable=False),
+    sa.Column("changed_at", Moment, nullable=False),
+    sa.Index("ix_visits_member_id_entity", "member_id", "entity"),
+    sa.Index("ix_visits_member_id_measurer_id_starts_at", "member_id", "measurer_id", "starts_at"),
+    sa.Index(
+        "uq_visits_agreed",
+        "member_id",
+        "entity",
+        unique=True,
+        sqlite_where=_AGREED,
+        postgresql_where=_AGREED,
+    ),
+    sqlite_autoincrement=True,
+)
+
+visit_cells = sa.Table(
+    "visit_cells",
+    metadata,
+    sa.Column("member_id", sa.String(64), primary_key=True),
+    sa.Column("measurer_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column(
+        "cell", sa.BigInteger, primary_key=True, autoincrement=False, doc="five minutes of a measurer's time, once only"
+    ),
+    sa.Column("visit_id", sa.ForeignKey("visits.id", ondelete="CASCADE"), nullable=False, index=True),
+)
+
 Row = sa.RowMapping
 
 
