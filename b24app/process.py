@@ -21,7 +21,7 @@ from b24app.bitrix.portal import Found, Portal
 from b24app.bitrix.reads import Read
 from b24app.bitrix.translate import moment, number, rows
 from b24app.entities import COMPANY, CONTACT, DEAL, LEAD, Item, ItemRef
-from b24app.errors import NotFound
+from b24app.errors import AccessDenied, NotFound, Permanent
 from b24app.playbook import CardField, Decline, DeclineReason, Evidence, LocalText, Process, Stage
 from b24app.rules import stage_gate
 from b24app.rules.intake import plain
@@ -623,6 +623,48 @@ def checklist_read(task_id: int) -> Read[bool]:
 def results_read(task_id: int) -> Read[bool]:
     """Whether the task has a result."""
     return Read(Call("tasks.task.result.list", {"taskId": task_id}), lambda answer: bool(rows(answer.result)))
+
+
+COMPLETED, SUPPOSED = 5, 4
+"""Statuses of tasks: completed, and completed but awaiting its creator's control (api-reference/tasks/fields.md)."""
+
+
+@dataclass(frozen=True)
+class PortalTask:
+    """A task as the portal has it now."""
+
+    id: int
+    status: int
+    responsible_id: int
+    closed_by: int | None = None
+
+
+def task_read(task_id: int) -> Read[PortalTask | None]:
+    """A task by its id, its status among the rest."""
+    call = Call("tasks.task.get", {"taskId": task_id, "select": ["ID", "STATUS", "RESPONSIBLE_ID", "CLOSED_BY"]})
+
+    def parse(answer: Answer) -> PortalTask | None:
+        row = answer.result.get("task") if isinstance(answer.result, Mapping) else None
+        id = number(row.get("id")) if isinstance(row, Mapping) else None
+        if id is None or not isinstance(row, Mapping):
+            return None
+        return PortalTask(
+            id, number(row.get("status")) or 0, number(row.get("responsibleId")) or 0, number(row.get("closedBy"))
+        )
+
+    return Read(call, parse)
+
+
+def there_or_none(found: Found, label: str) -> Any:
+    """Returns the card or task, or None where the portal has it no more: of a task it says so in a refusal's words."""
+    try:
+        return found[label]
+    except (NotFound, AccessDenied):
+        return None
+    except Permanent as refusal:
+        if "TASK_NOT_FOUND" in refusal.reason or refusal.code in ("1048582", "0"):
+            return None
+        raise
 
 
 def mailbox_read() -> Read[Mailbox]:

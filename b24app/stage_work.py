@@ -32,6 +32,8 @@ MANY = 10
 """From so many moves undone for one mover within the import window on, he is told once, and the head in the summary."""
 CHECK_AFTER = timedelta(seconds=20)
 """When we look whether the portal took our own move."""
+VISIT_TASK = "visit:"
+"""Begins the rule's name of a task of a visit: what becomes of it is decided there (b24app/measuring.py)."""
 SUMMARY, CHECK_MOVE, REMIND = "gate_summary", "move_check", "declined_reminder"
 OPEN_FORM = "open_form"
 
@@ -54,6 +56,7 @@ class NewTask:
     result_required: bool = False
     tags: tuple[str, ...] = ()
     files: tuple[int, ...] = ()
+    start_plan: datetime | None = None
 
     @property
     def label(self) -> str:
@@ -300,7 +303,7 @@ def obsolete_tasks(
     """
     rules = {rule.key: rule for _, rule in on.process.task_rules()}
     for row in rows:
-        if row.state != "open" or row.task_id < 0:
+        if row.state != "open" or row.task_id < 0 or row.rule.startswith(VISIT_TASK):
             continue
         rule = rules.get(row.rule)
         if row.rule.startswith(MISSING_TASK):
@@ -514,6 +517,7 @@ def task_commands(
         important=task.important,
         result_required=task.result_required,
         tags=task.tags,
+        start_plan=task.start_plan,
         label=task.label,
         needs=needs,
     )

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from b24app.bitrix import commands as write
 from b24app.bitrix.commands import After, Command
@@ -87,8 +88,19 @@ def quiet_hours(playbook: Playbook, phone: str) -> tuple[str, str, str]:
     return zone, playbook.sms.quiet_from.isoformat("minutes"), playbook.sms.quiet_to.isoformat("minutes")
 
 
+class Sender(Protocol):
+    """Who composes a message: a portal, or the facts of a decision."""
+
+    @property
+    def playbook(self) -> Playbook: ...
+    @property
+    def now(self) -> datetime: ...
+    @property
+    def owner_id(self) -> int: ...
+
+
 def compose(
-    portal: Portal,
+    sender: Sender,
     item: Item,
     *,
     key: str,
@@ -101,7 +113,7 @@ def compose(
 
     `at_night`: "wait", "send" at any hour, or "skip" = not at all. `patience`: how long a gateway may be away.
     """
-    playbook, now = portal.playbook, portal.now
+    playbook, now = sender.playbook, sender.now
     to = recipient([phone_key(number, playbook.intake.country) for number in numbers])
     text = text.strip()
     length = segments(text)
@@ -117,8 +129,8 @@ def compose(
         stage_id=item.stage_id,
         phone=to.phone,
         text=text,
-        responsible_id=item.assigned_by_id or portal.owner_id,
-        creator_id=portal.owner_id,
+        responsible_id=item.assigned_by_id or sender.owner_id,
+        creator_id=sender.owner_id,
         until=now + patience,
         look_by=playbook.hours.calendar().add_working(now, LOOK_WITHIN).replace(microsecond=0),
         refusal=refusal,

@@ -6,6 +6,7 @@ tests/handlers/ and a line in the changelog. The event is bound on every portal 
 
 from handlers import (
     activity_added,
+    calendar_changed,
     call_ended,
     call_lost,
     call_ringing,
@@ -20,6 +21,8 @@ from handlers import (
     reconcile,
     sms_due,
     task_changed,
+    visit,
+    visit_watch,
 )
 
 HANDLERS = (
@@ -35,6 +38,8 @@ HANDLERS = (
     task_changed.HANDLER,
     task_changed.DELETED_HANDLER,
     activity_added.HANDLER,
+    calendar_changed.HANDLER,
+    calendar_changed.DELETED_HANDLER,
 )
 TIMERS = (
     queue.TIMER,
@@ -45,4 +50,6 @@ TIMERS = (
     declined_reminder.TIMER,
     sms_due.TIMER,
     missed_call_sms.TIMER,
+    visit.TIMER,
+    visit_watch.TIMER,
 )

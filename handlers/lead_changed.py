@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from b24app import distribution as desk
+from b24app import measuring, visit_words
 from b24app import process as card_desk
 from b24app import stage_work as stage_desk
 from b24app.bitrix import reads
@@ -24,13 +25,13 @@ from b24app.bitrix.translate import moment, number
 from b24app.engine.declare import NORMAL, EventCall, Handler, Nothing
 from b24app.entities import DEAL, LEAD, Item, ItemRef
 from b24app.errors import NotFound
-from b24app.playbook import Evidence, Stage
+from b24app.playbook import Evidence, Measurement, Stage
 from b24app.process import JUST_NOW, ProcessOnPortal
 from b24app.rules import stage_gate
 from b24app.rules.intake import Notice
 from b24app.rules.stage_gate import Card, Missing, Ruling, Seen
 from b24app.stage_work import Form, Move, NewTask, Office, StageWork
-from b24app.store import process_memory
+from b24app.store import process_memory, visits
 from b24app.store.memory import Memory
 from b24app.store.process_memory import ConfirmationRow, ItemRow, MoveRow, TaskRow
 
@@ -64,6 +65,7 @@ class Changed:
     back_lately: int = 0
     back_by_mover: int = 0
     robots: tuple[str, ...] = ()
+    measurement: Measurement | None = None
 
     @property
     def moved_at(self) -> datetime | None:
@@ -93,7 +95,14 @@ def read_changed(portal: Portal, ref: ItemRef, call: EventCall) -> Changed | Not
     raw = look.raw
     team = desk.read_team(portal, desk.pool_of(portal.playbook))
     facts = Changed(
-        ref, on, stage_desk.office(portal, team), call.received_at, call.looks, raw, read_before=look.before
+        ref,
+        on,
+        stage_desk.office(portal, team),
+        call.received_at,
+        call.looks,
+        raw,
+        read_before=look.before,
+        measurement=measuring.rules_of(portal, ref.entity_type_id),
     )
     if raw is None:
         return facts
@@ -201,6 +210,8 @@ def _kept_history(kept: Any) -> tuple[tuple[str, datetime], ...] | None:
 def recall(memory: Memory, facts: Changed) -> Changed:
     """Adds what our own database knows at the moment of deciding."""
     entity = str(facts.ref)
+    if visit_words.asks_for_a_look(memory, facts.measurement, facts.on, facts.ref, facts.raw):
+        visits.look(memory, entity)
     process_memory.drop_card(memory, entity)
     process_memory.number_tasks(memory)
     known = process_memory.item_row(memory, entity)
@@ -483,7 +494,9 @@ def read_deleted(portal: Portal, call: EventCall) -> Deleted | Nothing:
 
 
 def recall_deleted(memory: Memory, facts: Deleted) -> Deleted:
-    """Adds our tasks about it."""
+    """Adds our tasks about it; its visit is looked at."""
+    if visits.visits_of(memory, str(facts.ref)):
+        visits.look(memory, str(facts.ref))
     process_memory.number_tasks(memory)
     return replace(facts, tasks=tuple(process_memory.tasks_of(memory, str(facts.ref))))
 

@@ -14,34 +14,19 @@ from b24app import distribution as desk
 from b24app import process as card_desk
 from b24app import stage_work as stage_desk
 from b24app.bitrix import reads
-from b24app.bitrix.calls import Answer, Call
 from b24app.bitrix.portal import Found, Portal
-from b24app.bitrix.reads import Read
 from b24app.bitrix.translate import number
 from b24app.engine.declare import NORMAL, EventCall, Handler, Nothing
 from b24app.entities import ItemRef
-from b24app.errors import AccessDenied, NotFound, Permanent
 from b24app.playbook import OnClose, TaskRule
-from b24app.process import ProcessOnPortal
+from b24app.process import COMPLETED, SUPPOSED, PortalTask, ProcessOnPortal
 from b24app.rules import stage_gate
 from b24app.rules.intake import Notice, plain
 from b24app.rules.stage_gate import Missing
-from b24app.stage_work import Form, Move, Office, StageWork
-from b24app.store import process_memory
+from b24app.stage_work import VISIT_TASK, Form, Move, Office, StageWork
+from b24app.store import process_memory, visits
 from b24app.store.memory import Memory
 from b24app.store.process_memory import ConfirmationRow, ItemRow, TaskRow, TaskState
-
-COMPLETED, SUPPOSED = 5, 4
-
-
-@dataclass(frozen=True)
-class PortalTask:
-    """A task as the portal has it now."""
-
-    id: int
-    status: int
-    responsible_id: int
-    closed_by: int | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +50,13 @@ class TaskChanged:
         return ItemRef.parse(self.row.entity)
 
 
+@dataclass(frozen=True)
+class VisitTask:
+    """A task of a visit: what it means is decided where the visit is looked at (handlers/visit.py)."""
+
+    entity: str
+
+
 def task_id_of(call: EventCall) -> int | None:
     """Returns the task's id of an event: in FIELDS_AFTER, of a deleted one in FIELDS_BEFORE; the other is a word."""
     for name in ("FIELDS_AFTER", "FIELDS_BEFORE"):
@@ -75,7 +67,7 @@ def task_id_of(call: EventCall) -> int | None:
     return None
 
 
-def read(portal: Portal, call: EventCall) -> TaskChanged | Nothing:
+def read(portal: Portal, call: EventCall) -> TaskChanged | VisitTask | Nothing:
     """Reads the task, its item and the evidence in one or two requests; a task that is not ours costs none."""
     task_id = task_id_of(call)
     if task_id is None:
@@ -84,6 +76,8 @@ def read(portal: Portal, call: EventCall) -> TaskChanged | Nothing:
         row = process_memory.task_row(memory, task_id)
     if row is None:
         return Nothing("задача не наша / not a task of ours")
+    if row.rule.startswith(VISIT_TASK):
+        return VisitTask(row.entity)
     ref = ItemRef.parse(row.entity)
     on = card_desk.process_on(portal, ref.entity_type_id)
     if on is None:
@@ -92,9 +86,9 @@ def read(portal: Portal, call: EventCall) -> TaskChanged | Nothing:
     facts = TaskChanged(replace(row, task_id=task_id), on, stage_desk.office(portal, team), looks=call.looks)
     if call.event == "ONTASKDELETE":
         return facts
-    asked: dict[str, reads.Read[Any]] = {"task": task_read(task_id), "card": card_desk.card_read(ref)}
+    asked: dict[str, reads.Read[Any]] = {"task": card_desk.task_read(task_id), "card": card_desk.card_read(ref)}
     found = portal.read(asked)
-    facts = replace(facts, task=_or_none(found, "task"), raw=_or_none(found, "card"))
+    facts = replace(facts, task=card_desk.there_or_none(found, "task"), raw=card_desk.there_or_none(found, "card"))
     rule = rule_of(on, row.rule)
     if (
         facts.task is None
@@ -119,41 +113,16 @@ def read(portal: Portal, call: EventCall) -> TaskChanged | Nothing:
     return replace(facts, found={label: seen.maybe(label, None) for label in seen})
 
 
-def task_read(task_id: int) -> Read[PortalTask | None]:
-    """A task by its id, its status among the rest."""
-    call = Call("tasks.task.get", {"taskId": task_id, "select": ["ID", "STATUS", "RESPONSIBLE_ID", "CLOSED_BY"]})
-
-    def parse(answer: Answer) -> PortalTask | None:
-        row = answer.result.get("task") if isinstance(answer.result, Mapping) else None
-        id = number(row.get("id")) if isinstance(row, Mapping) else None
-        if id is None or not isinstance(row, Mapping):
-            return None
-        return PortalTask(
-            id, number(row.get("status")) or 0, number(row.get("responsibleId")) or 0, number(row.get("closedBy"))
-        )
-
-    return Read(call, parse)
-
-
-def _or_none(found: Found, label: str) -> Any:
-    """The answer, or None where the portal has it no more: for a task it says so in the words of a refusal."""
-    try:
-        return found[label]
-    except (NotFound, AccessDenied):
-        return None
-    except Permanent as refusal:
-        if "TASK_NOT_FOUND" in refusal.reason or refusal.code in ("1048582", "0"):
-            return None
-        raise
-
-
 def rule_of(on: ProcessOnPortal, key: str) -> TaskRule | None:
     """Returns the task rule of this key."""
     return next((rule for _, rule in on.process.task_rules() if rule.key == key), None)
 
 
-def recall(memory: Memory, facts: TaskChanged) -> TaskChanged:
-    """Adds what our own database knows at the moment of deciding."""
+def recall(memory: Memory, facts: TaskChanged | VisitTask) -> TaskChanged | VisitTask:
+    """Adds what our own database knows at the moment of deciding; a visit's task orders a look at the visit."""
+    if isinstance(facts, VisitTask):
+        visits.look(memory, facts.entity)
+        return facts
     process_memory.number_tasks(memory)
     known = process_memory.item_row(memory, facts.row.entity)
     row = process_memory.task_row(memory, facts.row.task_id) or facts.row
@@ -165,8 +134,10 @@ def recall(memory: Memory, facts: TaskChanged) -> TaskChanged:
     return replace(facts, row=row, known=known, tasks=tasks, confirmed=confirmed)
 
 
-def decide(facts: TaskChanged) -> StageWork | Nothing:
+def decide(facts: TaskChanged | VisitTask) -> StageWork | Nothing:
     """Says what the task's state means for its item."""
+    if isinstance(facts, VisitTask):
+        return Nothing("задача замера: смотрим замер / a visit's task: the visit is looked at")
     row, task = facts.row, facts.task
     if task is None:
         return _deleted(facts)

@@ -26,6 +26,8 @@ EVENT_WORDS: Mapping[str, Text] = {
     "ONCRMACTIVITYADD": {"ru": "новое дело", "en": "new activity"},
     "ONTASKUPDATE": {"ru": "задача изменена", "en": "task changed"},
     "ONTASKDELETE": {"ru": "задача удалена", "en": "task deleted"},
+    "ONCALENDARENTRYUPDATE": {"ru": "запись календаря изменена", "en": "calendar entry changed"},
+    "ONCALENDARENTRYDELETE": {"ru": "запись календаря удалена", "en": "calendar entry deleted"},
     "ONVOXIMPLANTCALLINIT": {"ru": "звонок поступил", "en": "call came in"},
     "ONVOXIMPLANTCALLSTART": {"ru": "разговор начался", "en": "conversation began"},
     "ONVOXIMPLANTCALLEND": {"ru": "звонок окончен", "en": "call ended"},

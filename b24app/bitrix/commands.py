@@ -7,6 +7,7 @@ The journal (engine/journal.py) asks `again` only for a command that was sent an
     LookUp          reads the portal first; found = done, with the id that stands there
     Once            never again: an unknown outcome goes to a person (SMS)
     Answered        sends it again; ACCESS_DENIED means that the first one had arrived (bizproc.event.send)
+    Gone            sends it again; a refusal means that what it takes away is not there (calendar.event.delete)
 """
 
 from __future__ import annotations
@@ -61,6 +62,11 @@ class Answered:
 
 
 @dataclass(frozen=True)
+class Gone:
+    kind: Literal["gone"] = "gone"
+
+
+@dataclass(frozen=True)
 class Check:
     """A read that must find something, or the commands that need it are skipped: `reason` says why, for people."""
 
@@ -78,7 +84,7 @@ class After:
     state: Literal["failed", "unknown"]
 
 
-Again = Harmless | LookUp | Keyed | Once | Answered | Check
+Again = Harmless | LookUp | Keyed | Once | Answered | Gone | Check
 
 
 @dataclass(frozen=True)
@@ -202,12 +208,11 @@ def move_item(
 
 
 def set_fields(item: ItemRef, fields: Mapping[str, Any], *, label: str, needs: tuple[str, ...] = ()) -> Command:
-    """Writes absolute values of an item's fields (crm.item.update)."""
-    return Command(
-        label,
-        Call("crm.item.update", {"entityTypeId": item.entity_type_id, "id": item.id, "fields": dict(fields)}),
-        needs=needs,
-    )
+    """Writes absolute values of an item's fields (crm.item.update); custom ones by their own names, UF_CRM_..."""
+    params: dict[str, Any] = {"entityTypeId": item.entity_type_id, "id": item.id, "fields": dict(fields)}
+    if any(name.startswith("UF_") for name in fields):
+        params["useOriginalUfNames"] = "Y"
+    return Command(label, Call("crm.item.update", params), needs=needs)
 
 
 ORIGINATOR = "b24app"
@@ -241,12 +246,14 @@ def add_task(
     important: bool = False,
     result_required: bool = False,
     tags: Sequence[str] = (),
+    start_plan: datetime | None = None,
     label: str = "task",
     needs: tuple[str, ...] = (),
 ) -> Command:
     """Makes a task bound to the item, by REST 3.0 with an Idempotency-Key, else the classic way with a look-up.
 
     `marker` stands at the end of the description, and is looked for there among the person's tasks of this title.
+    `start_plan`: it is planned from then to the deadline.
     """
     text = f"{description}\n\n{marker}"
     bound: list[Any] = []
@@ -274,6 +281,8 @@ def add_task(
         (important, "priority", "high", "PRIORITY", 2),
         (tags, "tags", list(tags), "TAGS", list(tags)),
         (result_required, "requireResult", True, "SE_PARAMETER", [{"CODE": 3, "VALUE": "Y"}]),
+        (start_plan, "startPlan", _iso(start_plan), "START_DATE_PLAN", _iso(start_plan)),
+        (start_plan, "endPlan", deadline.isoformat(), "END_DATE_PLAN", deadline.isoformat()),
     ):
         if wanted:
             fields[name], classic_fields[classic_name] = value, classic_value
@@ -289,6 +298,10 @@ def add_task(
         _needs(item, needs) if item is not None else needs,
         otherwise=Call("tasks.task.add", {"fields": classic_fields}),
     )
+
+
+def _iso(moment: datetime | None) -> str:
+    return moment.isoformat() if moment is not None else ""
 
 
 def add_checklist(task: str, name: str, items: Sequence[str], *, label: str) -> list[Command]:
@@ -317,6 +330,53 @@ def attach_file(task: str, file_id: int, *, label: str) -> Command:
 def set_task(task_id: int, fields: Mapping[str, Any], *, label: str, needs: tuple[str, ...] = ()) -> Command:
     """Writes absolute values of a task's fields (tasks.task.update); STATUS 5 closes it, 2 opens it again."""
     return Command(label, Call("tasks.task.update", {"taskId": task_id, "fields": dict(fields)}), needs=needs)
+
+
+def calendar_entry(
+    owner_id: int,
+    item: ItemRef,
+    *,
+    name: str,
+    start: datetime,
+    end: datetime,
+    description: str,
+    location: str,
+    marker: str,
+    label: str,
+) -> Command:
+    """Makes a busy entry in a person's calendar, bound to the item, known again by the marker in its description.
+
+    It is no meeting, so that nobody is invited and the person is not asked (calendar.event.add).
+    """
+    fields = {
+        "type": "user",
+        "ownerId": owner_id,
+        "name": name,
+        "from": start.isoformat(),
+        "to": end.isoformat(),
+        "description": f"{description}\n{marker}",
+        "location": location,
+        "accessibility": "busy",
+        "crm_fields": [f"{TASK_PREFIXES[item.entity_type_id]}_{item.id}"],
+    }
+    day = timedelta(days=1)
+    listed = {
+        "type": "user",
+        "ownerId": owner_id,
+        "from": (start - day).date().isoformat(),
+        "to": (end + day).date().isoformat(),
+    }
+    found = LookUp(Call("calendar.event.get", listed), "description", marker)
+    return Command(label, Call("calendar.event.add", fields), found)
+
+
+def remove_entry(calendar_id: int, *, label: str) -> Command:
+    """Takes a calendar entry away.
+
+    A refusal counts as done: by the documentation the same words say that it is not there and that we may not
+    (calendar.event.delete); one that stays is busy time, which the board shows.
+    """
+    return Command(label, Call("calendar.event.delete", {"id": calendar_id}), Gone())
 
 
 def push(user_id: int, command: str, params: Mapping[str, Any], *, label: str, needs: tuple[str, ...] = ()) -> Command:

@@ -34,6 +34,7 @@ from b24app.bitrix.commands import (
     Answered,
     Check,
     Command,
+    Gone,
     Keyed,
     LookUp,
     Once,
@@ -652,6 +653,8 @@ def _outcome(entry: Entry, answer: Answer | B24AppError | None) -> tuple[dict[st
             return {"state": "written"}, answer
         case AccessDenied(code=code) if isinstance(entry.command.again, Answered) and code.upper() == "ACCESS_DENIED":
             return {"state": "done", "reason": "ответа уже никто не ждёт / nobody waits any more"}, None
+        case Permanent() if isinstance(entry.command.again, Gone):
+            return {"state": "done", "reason": f"портал отказал, значит уже нет / not there: {answer.reason}"}, None
         case Permanent():
             return {"state": "failed", "reason": answer.reason}, None
         case _:
