@@ -19,11 +19,13 @@ from b24app.bitrix import reads
 from b24app.bitrix.portal import Found, Portal
 from b24app.bitrix.translate import address_of, with_schedule
 from b24app.distribution import Pool, Team
+from b24app.engine.declare import Nothing, Property
 from b24app.entities import DEAL, LEAD, Address, Interval, Item, ItemRef, User
+from b24app.errors import Permanent
 from b24app.playbook import WEEKDAYS, Measurement, WorkKind
 from b24app.process import ProcessOnPortal
 from b24app.rules import slots, stage_gate
-from b24app.rules.slots import NOWHERE, Board, Busy, Job, Place, Slot, Wish
+from b24app.rules.slots import NOWHERE, PARTS, Board, Busy, Job, Place, Slot, Wish
 from b24app.rules.stage_gate import Card
 from b24app.rules.working_time import Text, WorkCalendar, day_text
 from b24app.store import visits
@@ -255,6 +257,64 @@ def place_of(rules: Measurement, address: Address) -> Place:
     return Place(zone, address.latitude, address.longitude)
 
 
+@dataclass(frozen=True)
+class Order:
+    """A measurement as a robot was asked for it: of which item, which work, where, and when it suits the client."""
+
+    item: Item
+    rules: Measurement
+    kind: WorkKind
+    address: Address
+    wish: Wish
+
+
+ORDER_PROPERTIES = (
+    Property(
+        "work",
+        {"ru": "Вид работ (пусто — по карточке)", "en": "Kind of work (empty: by the item)"},
+        "string",
+    ),
+    Property("address", {"ru": "Адрес (пусто — из карточки)", "en": "Address (empty: the item's)"}, "string"),
+    Property(
+        "part",
+        {"ru": "Когда удобно", "en": "When it suits"},
+        "select",
+        default="any",
+        options={
+            "any": {"ru": "В любое время", "en": "At any time"},
+            "morning": {"ru": "Утром", "en": "In the morning"},
+            "afternoon": {"ru": "Днём", "en": "In the afternoon"},
+            "evening": {"ru": "Вечером", "en": "In the evening"},
+        },
+    ),
+)
+"""What robots that look for a time are asked beside their own."""
+
+
+def order_of(portal: Portal, ref: ItemRef, asked: Mapping[str, Any]) -> Order | Nothing:
+    """Reads the item and returns what is asked for; a portal without the applied process is read by the playbook."""
+    rules = rules_of(portal, ref.entity_type_id)
+    process = portal.playbook.process(ref.entity_type_id)
+    if rules is None or process is None:
+        return Nothing("в сценарии нет замеров / the playbook has no measurements")
+    on = card_desk.process_on(portal, ref.entity_type_id) or ProcessOnPortal(process, ref.entity_type_id)
+    raw = card_desk.there_or_none(portal.read({"card": card_desk.card_read(ref)}), "card")
+    if raw is None:
+        return Nothing("элемента уже нет / the item is gone")
+    named, text = str(asked.get("work") or "").strip(), str(asked.get("address") or "").strip()
+    kind = work_named(rules, named) if named else work_of(rules, card_desk.card_of(on, raw))
+    if kind is None:
+        raise Permanent(f"нет вида работ «{named}» / no such kind of work")
+    part = str(asked.get("part") or "any")
+    return Order(
+        item=card_desk.item_of(ref, raw),
+        rules=rules,
+        kind=kind,
+        address=Address(text) if text else address_in(on, rules, raw),
+        wish=Wish(parts=frozenset({part})) if part in PARTS else Wish(),  # type: ignore[arg-type]
+    )
+
+
 def wanted(
     item: Item,
     kind: WorkKind,
@@ -323,6 +383,32 @@ def when(start: datetime, end: datetime, zone: ZoneInfo, language: str = "ru") -
 def slot_when(slot: Slot, language: str = "ru") -> str:
     """Returns a slot's time, with its measurer's name."""
     return f"{when(slot.start, slot.end, slot.measurer.calendar.zone, language)}, {slot.measurer.name}"
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A slot as values for an answer: `text` is the sum of hours spelled out."""
+
+    measurer_id: int
+    name: str
+    start: datetime
+    end: datetime
+    when: str
+    text: str
+    grade: str
+
+
+def offer(slot: Slot, language: str = "ru") -> Offer:
+    """Returns a slot as it is offered to people."""
+    return Offer(
+        measurer_id=slot.measurer.id,
+        name=slot.measurer.name,
+        start=slot.start,
+        end=slot.end,
+        when=when(slot.start, slot.end, slot.measurer.calendar.zone, language),
+        text=slot.text(language),
+        grade=slot.grade,
+    )
 
 
 def map_link(rules: Measurement, address: Address) -> str:
