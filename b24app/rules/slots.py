@@ -3,7 +3,8 @@
 One cell is 5 minutes of working time, lunch cut out, so a job over lunch is a run of neighbouring cells. A day of all
 measurers is one big integer, a lane of bits for each with a zero bit behind it: a set bit is a free cell. Runs of n
 free cells are found by shifting the whole day a few times, whoever and however many they are. A changed busy time
-rewrites its lane of its days and nothing else.
+rewrites its lane of its days and nothing else. Where jobs may go over the night, the free cells at the opening of the
+measurer's next working day stand behind those of the day, so such a job is a run of neighbouring cells too.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from itertools import compress
+from itertools import compress, pairwise
 from math import asin, ceil, cos, radians, sin, sqrt
 from typing import Literal
 
-from b24app.rules.working_time import Text, Walk, WorkCalendar, day_text, duration_text
+from b24app.rules.working_time import DAY, WEEKEND, Text, Walk, WorkCalendar, day_text, duration_text
 
 CELL = 5
 """Minutes of a cell."""
@@ -92,7 +93,12 @@ class Measurer:
 
 @dataclass(frozen=True)
 class Policy:
-    """How slots are made. `travel_inside`: the way to the first and from the last job lies in working hours too."""
+    """How slots are made. `travel_inside`: the way to the first and from the last job lies in working hours too.
+
+    `over_lunch`: a job may begin before lunch, or a break between shifts, and end after it. `over_night`: it may begin
+    at the end of a day and go on at the opening of the measurer's next working day, whatever he does in between. The
+    last minutes of the one and the first of the other are his for that, so not where `travel_inside` takes them.
+    """
 
     step: int = 30
     buffer: int = 0
@@ -100,6 +106,8 @@ class Policy:
     travel: Travel = Travel()
     travel_inside: bool = False
     horizon_days: int = 30
+    over_lunch: bool = True
+    over_night: bool = False
 
     def __post_init__(self) -> None:
         if self.step <= 0 or self.step % CELL:
@@ -189,13 +197,18 @@ class Explanation:
 
 
 class _Axis:
-    """The working cells of one calendar: their times day by day, the same for everybody who works by it."""
+    """The working cells of one calendar: their times day by day, the same for everybody who works by it.
 
-    def __init__(self, calendar: WorkCalendar, first: date, days: int) -> None:
+    `following` is the day in whose morning a job goes on, where it may; `eve` is the way back.
+    """
+
+    def __init__(self, calendar: WorkCalendar, first: date, days: int, over_night: bool) -> None:
         self.calendar = calendar
         self.days = [_day_spans(calendar, first + timedelta(days=number)) for number in range(days)]
         self.cells = [spans[-1][2] + (spans[-1][1] - spans[-1][0]) // CELL if spans else 0 for spans in self.days]
         self.working = [number for number, spans in enumerate(self.days) if spans]
+        self.following = dict(pairwise(self.working)) if over_night else {}
+        self.eve = {later: day for day, later in self.following.items()}
         self._ends = [self.days[number][-1][1] for number in self.working]
         self._times: dict[int, tuple[datetime, ...]] = {}
 
@@ -208,6 +221,16 @@ class _Axis:
                 for minute in range(begin, end, CELL)
             )
         return self._times[day]
+
+    def ahead(self, day: int) -> int:
+        """How many cells the following day has."""
+        return self.cells[self.following[day]] if day in self.following else 0
+
+    def breaks(self, day: int) -> Iterator[tuple[int, int, int]]:
+        """Lunch and breaks between shifts: (the cell behind it, begin, end)."""
+        for (_, close, _), (begin, _, offset) in pairwise(self.days[day]):
+            if begin > close:
+                yield offset, close, begin
 
     def days_of(self, start: int, end: int) -> Iterator[int]:
         """The working days that [start, end) in minutes touches."""
@@ -257,11 +280,13 @@ def _day_spans(calendar: WorkCalendar, day: date) -> _DaySpans:
 
 
 _Entry = tuple[int, int, Busy]
+_Kept = dict[datetime, tuple[int, list[int], int, int, bool, bool]]
+"""What is offered by start: (cost, all lanes, the fairest of them, day, as wished, leaves a useless hole)."""
 
 
 @dataclass
 class _Prepared:
-    """The days for jobs of one place: free cells, and borders (lunch) that a job may not cross."""
+    """The days for jobs of one place: free cells, and borders (what lies in lunch, lunch) that a job may not cross."""
 
     free: list[int]
     barriers: list[int]
@@ -280,16 +305,20 @@ class Board:
         self.measurers, self.policy, self.first = tuple(measurers), policy, first
         days = policy.horizon_days
         axes: dict[WorkCalendar, _Axis] = {}
-        self._axis = [axes.setdefault(m.calendar, _new_axis(axes, m.calendar, first, days)) for m in self.measurers]
+        for measurer in self.measurers:
+            if measurer.calendar not in axes:
+                axes[measurer.calendar] = _Axis(measurer.calendar, first, days, policy.over_night)
+        self._axis = [axes[measurer.calendar] for measurer in self.measurers]
         self._axes = list(axes.values())
         self._lane = {measurer.id: lane for lane, measurer in enumerate(self.measurers)}
-        most = max((cells for axis in self._axes for cells in axis.cells), default=0)
+        most = max((cells + axis.ahead(day) for axis in self._axes for day, cells in enumerate(axis.cells)), default=0)
         self._width = (most // 8 + 1) * 8  # a zero bit at least, and whole bytes, of which a day is joined
         self._entries: list[dict[int, list[_Entry]]] = [{} for _ in self.measurers]
         self._prepared: dict[Place, _Prepared] = {}
         self._spread: dict[tuple[str, int], int] = {}
         self._eligible: dict[tuple[str, frozenset[str]], tuple[frozenset[int], int]] = {}
         self._reach = policy.buffer + policy.travel.longest
+        self._edge = ceil(policy.travel.usual / CELL) if policy.travel_inside else 0
         for id, entries in (busy or {}).items():
             for entry in entries:
                 self._put(self._lane[id], entry)
@@ -325,8 +354,8 @@ class Board:
         return days
 
     def _rewrite(self, lane: int, days: Iterable[int]) -> None:
-        shift = lane * self._width
-        for day in days:
+        shift, eve, touched = lane * self._width, self._axis[lane].eve, set(days)
+        for day in touched | {eve[day] for day in touched if day in eve}:
             for place, prepared in self._prepared.items():
                 free, barriers = self._lane_of(lane, day, place)
                 for days_now, value in ((prepared.free, free), (prepared.barriers, barriers)):
@@ -352,7 +381,16 @@ class Board:
         return self._prepared[place]
 
     def _lane_of(self, lane: int, day: int, place: Place) -> tuple[int, int]:
-        """The free cells of one measurer's day, and the borders that no job may cross."""
+        """The free cells of one measurer's day, the following ones free without a gap, and borders no job may cross."""
+        free, barriers = self._day_of(lane, day, place)
+        axis = self._axis[lane]
+        if day in axis.following and free >> axis.cells[day] - 1:
+            later, borders = self._day_of(lane, axis.following[day], place)
+            free |= (later & ~(later + 1)) << axis.cells[day]
+            barriers |= borders << axis.cells[day]
+        return free, barriers
+
+    def _day_of(self, lane: int, day: int, place: Place) -> tuple[int, int]:
         axis, policy = self._axis[lane], self.policy
         cells = axis.cells[day]
         if not cells:
@@ -360,18 +398,20 @@ class Board:
         entries = self._entries[lane].get(day, ())
         if policy.daily_limit and self._visits(lane, day) >= policy.daily_limit:
             return 0, 0
-        free, barriers = (1 << cells) - 1, 0
-        if policy.travel_inside:
-            edge = ceil(policy.travel.usual / CELL)
-            free = free >> 2 * edge << edge
+        free = ((1 << cells) - 1) >> 2 * self._edge << self._edge
+        barriers = 0 if policy.over_lunch else sum(1 << offset for offset, _, _ in axis.breaks(day))
         for start, end, busy in entries:
-            wide = policy.buffer + (policy.travel.minutes(busy.place, place) if busy.place is not None else 0)
+            wide = self._wide(busy, place)
             low, high = axis.cells_of(day, start - wide, end + wide)
             if high > low:
                 free &= ~(((1 << (high - low)) - 1) << low)
             elif low > 0:
                 barriers |= 1 << low
         return free, barriers
+
+    def _wide(self, busy: Busy, place: Place) -> int:
+        """The minutes to keep before and after it for a job of this place."""
+        return self.policy.buffer + (self.policy.travel.minutes(busy.place, place) if busy.place is not None else 0)
 
     def _visits(self, lane: int, day: int) -> int:
         spans = self._axis[lane].days[day]
@@ -428,7 +468,8 @@ class Board:
         values = []
         for axis in self._axes:
             begins = (minute for begin, close, _ in axis.days[day] for minute in range(begin, close, CELL))
-            values.append(axis.mask(day, (minute >= moment for minute in begins)))
+            own = axis.mask(day, (minute >= moment for minute in begins))
+            values.append(own and own | ((1 << axis.ahead(day)) - 1) << axis.cells[day])
         return self._over_lanes("", day, values)
 
     def _may(self, job: Job) -> tuple[frozenset[int], int]:
@@ -454,7 +495,7 @@ class Board:
             free &= after
         starts = _runs(free, job.cells) & self._grid(day)
         barriers = prepared.barriers[day]
-        if barriers and job.cells > 1:
+        if barriers:
             starts &= ~_runs_over(barriers, job.cells)
         if job.wish and job.wish.strict:
             starts &= self._wished(day, job.wish)
@@ -495,7 +536,7 @@ class Board:
         Every day of waiting counts, so does a useless hole, and most of all a missed wish; the earlier is the better.
         """
         prepared = self.prepare(job.place)
-        kept: dict[datetime, tuple[int, list[int], int, int, bool, bool]] = {}
+        kept: _Kept = {}
         waited = -1
         for day in range(self.policy.horizon_days):
             starts, free = self._starts(prepared, day, job)
@@ -503,31 +544,68 @@ class Board:
                 waited += 1
             if len(kept) >= limit and sorted(cost for cost, *_ in kept.values())[limit - 1] < waited:
                 break
-            if not starts:
-                continue
-            for wished, hole, some in self._classes(starts, free, day, job):
-                cost = waited + HOLE * hole + WISH * (not wished)
-                for lane, cell in self._bits(some):
-                    start = self._axis[lane].times(day)[cell]
-                    known = kept.get(start)
-                    if known is None or cost < known[0]:
-                        others = known[1] if known is not None else []
-                        kept[start] = cost, [*others, lane], lane, day, wished, hole
-                    else:
-                        known[1].append(lane)
-                        if cost == known[0] and self._fairness(lane) < self._fairness(known[2]):
-                            kept[start] = cost, known[1], lane, day, wished, hole
+            self._keep(kept, starts, free, prepared.barriers[day], day, waited, job)
         ordered = sorted(kept.items(), key=lambda one: (one[1][0], one[0]))[:limit]
         return [self._slot(job, start, *rest) for start, rest in ordered]
+
+    def nearest(self, job: Job, start: datetime, measurer_id: int | None = None, limit: int = 3) -> list[Slot]:
+        """Returns the slots nearest to `start` before and after it, each at another time, the nearest first.
+
+        Of every measurer, the least loaded one as in `best`, or of this one alone; [] where nobody has this id.
+        """
+        prepared, horizon = self.prepare(job.place), range(self.policy.horizon_days)
+        days = [self._starts(prepared, day, job) for day in horizon]
+        opening = next((day for day, (_, free) in enumerate(days) if free), 0)
+        bits = -1 if measurer_id is None else self._bits_of(measurer_id)
+        middle = (start.astimezone(UTC).date() - self.first).days
+        kept: _Kept = {}
+        for day in sorted(horizon, key=lambda day: abs(day - middle)):
+            # zones and night shifts move a day's slots by less than three days
+            least = (abs(day - middle) - 3) * DAY
+            if len(kept) >= limit and sorted(abs(one - start) for one in kept)[limit - 1] < least:
+                break
+            starts, free = days[day]
+            self._keep(kept, starts & bits, free, prepared.barriers[day], day, day - opening, job)
+        ordered = sorted(kept.items(), key=lambda one: (abs(one[0] - start), one[0]))[:limit]
+        return [self._slot(job, moment, *rest) for moment, rest in ordered]
+
+    def _bits_of(self, measurer_id: int) -> int:
+        lane = self._lane.get(measurer_id)
+        return 0 if lane is None else ((1 << self._width) - 1) << lane * self._width
+
+    def _keep(self, kept: _Kept, starts: int, free: int, barriers: int, day: int, waited: int, job: Job) -> None:
+        """Keeps the day's starts, each with the cheapest lane and the fairest of those."""
+        if not starts:
+            return
+        for wished, hole, some in self._classes(starts, free, barriers, day, job):
+            cost = waited + HOLE * hole + WISH * (not wished)
+            for lane, cell in self._bits(some):
+                start = self._axis[lane].times(day)[cell]
+                known = kept.get(start)
+                if known is None or cost < known[0]:
+                    others = known[1] if known is not None else []
+                    kept[start] = cost, [*others, lane], lane, day, wished, hole
+                else:
+                    known[1].append(lane)
+                    if cost == known[0] and self._fairness(lane) < self._fairness(known[2]):
+                        kept[start] = cost, known[1], lane, day, wished, hole
 
     def _fairness(self, lane: int) -> tuple[int, int]:
         return self.measurers[lane].load, self.measurers[lane].id
 
-    def _classes(self, starts: int, free: int, day: int, job: Job) -> Iterator[tuple[bool, bool, int]]:
-        """Yields (as wished, leaves a useless hole, the starts), the better first."""
+    def _classes(self, starts: int, free: int, barriers: int, day: int, job: Job) -> Iterator[tuple[bool, bool, int]]:
+        """Yields (as wished, leaves a useless hole, the starts), the better first.
+
+        A hole is a gap beside the job that no job like it fits in: before it on the same day, behind it over the night
+        too where jobs go over it. A border ends a gap.
+        """
         cells = job.cells
-        useful = _runs(free, cells)  # a gap is of use when a job like this one fits in
-        whole = starts & (~(free << 1) | useful << cells) & (~(free >> cells) | useful >> cells)
+        useful = _runs(free, cells)
+        before, behind = free << 1, free >> cells
+        if barriers:
+            useful &= ~_runs_over(barriers, cells)
+            before, behind = before & ~barriers, behind & ~(barriers >> cells)
+        whole = starts & (~before | useful << cells) & (~behind | useful >> cells)
         wished = starts & self._wished(day, job.wish) if job.wish else starts
         for fits, bits in ((True, wished), (False, starts & ~wished)):
             for hole, some in ((False, bits & whole), (True, bits & ~whole)):
@@ -538,58 +616,122 @@ class Board:
         self, job: Job, start: datetime, cost: int, lanes: list[int], lane: int, day: int, wished: bool, hole: bool
     ) -> Slot:
         measurer, axis = self.measurers[lane], self._axis[lane]
-        last = axis.times(day).index(start) + job.cells - 1
-        end = axis.times(day)[last] + CELL * MINUTE
+        times = axis.times(day)
+        last = times.index(start) + job.cells - 1
+        if last >= len(times):
+            times += axis.times(axis.following[day])
+        end = times[last] + CELL * MINUTE
         others = tuple(self.measurers[one].id for one in sorted(set(lanes) - {lane}, key=self._fairness))
         zone = measurer.calendar.zone
         return Slot(measurer, start.astimezone(zone), end.astimezone(zone), cost, wished, hole, others)
 
     def takes(self, measurer_id: int, start: datetime, job: Job) -> bool:
-        """Tells whether exactly this slot is free: the check before it is held or booked."""
-        lane, prepared = self._lane[measurer_id], self.prepare(job.place)
-        axis, minute = self._axis[lane], int(start.timestamp() // 60)
-        for day in axis.days_of(minute, minute + CELL):
-            if start in axis.times(day):
-                bit = lane * self._width + axis.times(day).index(start)
-                return bool(self._starts(prepared, day, job)[0] >> bit & 1)
-        return False
+        """Tells whether the measurer can begin exactly then: the check before the time is held or booked."""
+        return self.why(measurer_id, start, job) is None
 
     # why not
+
+    def why(self, measurer_id: int, start: datetime, job: Job) -> Text | None:
+        """Returns why the measurer cannot begin the job exactly then, or None where he can.
+
+        The grid of starts and the client's wish are no reasons: a person may choose any multiple of CELL minutes.
+        """
+        lane = self._lane.get(measurer_id)
+        if lane is None:
+            return {"ru": "такого замерщика нет", "en": "there is no such measurer"}
+        unfit = _unfit(self.measurers[lane], job)
+        if unfit is not None:
+            return unfit
+        if start < job.earliest:
+            return EARLIER
+        axis, minute = self._axis[lane], int(start.timestamp() // 60)
+        day = next((day for day in axis.days_of(minute, minute + 1) if start in axis.times(day)), None)
+        if day is None:
+            return self._why_closed(axis.calendar, start)
+        first, cells = axis.times(day).index(start), axis.cells[day]
+        rest = first + job.cells - cells
+        parts = [(day, first, min(first + job.cells, cells))]
+        if rest > 0 and day in axis.following:
+            parts.append((axis.following[day], 0, min(rest, axis.ahead(day))))
+        lasts = sum(high - low for _, low, high in parts)
+        if lasts < job.cells:
+            return _too_late(job.cells, lasts, over_night=len(parts) > 1)
+        return next(filter(None, (self._why_part(lane, *part, job.place) for part in parts)), None)
+
+    def _why_closed(self, calendar: WorkCalendar, start: datetime) -> Text:
+        if start.timestamp() % (CELL * 60):
+            return {"ru": f"начало кратно {CELL} минутам", "en": f"a start is a multiple of {CELL} minutes"}
+        day = start.astimezone(calendar.zone).date()
+        last = self.first + (self.policy.horizon_days - 1) * DAY
+        if not self.first <= day <= last:
+            known = f"{self.first:%d.%m.%Y} - {last:%d.%m.%Y}"
+            return {"ru": f"расписание известно на {known}", "en": f"the schedule is known for {known}"}
+        hours = ", ".join(
+            f"{begin.astimezone(calendar.zone):%H:%M}-{end.astimezone(calendar.zone):%H:%M}"
+            for begin, end in calendar.spans_of(day)
+        )
+        closed = {"ru": f"рабочее время {hours}", "en": f"working time is {hours}"}
+        words = closed if hours else calendar.why_off(day) or WEEKEND
+        return {language: f"{day_text(day, language, day.year)}: {text}" for language, text in words.items()}
+
+    def _why_part(self, lane: int, day: int, low: int, high: int, place: Place) -> Text | None:
+        """Why the cells [low, high) of his day are not free, or may not belong to one job."""
+        axis, edge, limit = self._axis[lane], self._edge, self.policy.daily_limit
+        if low < edge or high > axis.cells[day] - edge:
+            way = self.policy.travel.usual
+            return {
+                "ru": f"начало и конец дня - на дорогу, по {way} мин",
+                "en": f"the first and last {way} min of the day are for the way",
+            }
+        for cell, begin, end in () if self.policy.over_lunch else axis.breaks(day):
+            if low < cell < high:
+                return {lang: f"{_OVER_LUNCH[lang]} {_when(axis.calendar, begin, end, lang)}" for lang in _OVER_LUNCH}
+        times = axis.times(day)
+        since, until = int(times[low].timestamp() // 60), int(times[high - 1].timestamp() // 60) + CELL
+        for begin, end, busy in sorted(self._entries[lane].get(day, ()), key=lambda entry: entry[:2]):
+            wide = self._wide(busy, place)
+            if begin - wide < until and end + wide > since:
+                words = _VISIT if busy.visit else _BUSY
+                beside = _BESIDE if not (begin < until and end > since) else {"ru": "", "en": ""}
+                return {
+                    lang: f"{words[lang]}: {_when(axis.calendar, begin, end, lang)}{beside[lang].format(wide)}"
+                    for lang in words
+                }
+        return _no_more(limit) if limit and self._visits(lane, day) >= limit else None
 
     def explain(self, job: Job) -> Explanation:
         """Returns why measurers, and days, offer nothing. For people: it looks at every lane, and takes its time."""
         prepared = self.prepare(job.place)
         horizon = range(self.policy.horizon_days)
         starts = [self._starts(prepared, day, job) for day in horizon]
-        width = self._width
         measurers: dict[int, Text] = {}
         for lane, measurer in enumerate(self.measurers):
             unfit = _unfit(measurer, job)
             if unfit is not None:
                 measurers[measurer.id] = unfit
                 continue
-            mine = [
-                (some >> lane * width & (1 << width) - 1, free >> lane * width & (1 << width) - 1)
-                for some, free in starts
-            ]
-            if not any(some for some, _ in mine):
-                measurers[measurer.id] = self._why_no_slot(lane, [free for _, free in mine], job)
+            bits = self._bits_of(measurer.id)
+            if not any(some & bits for some, _ in starts):
+                longest = [_longest(free & bits, prepared.barriers[day]) for day, (_, free) in enumerate(starts)]
+                measurers[measurer.id] = self._why_no_slot(lane, longest, job)
         days = {
-            self.first + timedelta(days=day): self._why_no_day(day, starts[day][1], job)
+            self.first + timedelta(days=day): self._why_no_day(
+                day, _longest(starts[day][1], prepared.barriers[day]), job
+            )
             for day in horizon
             if not starts[day][0]
         }
         return Explanation(measurers, days)
 
-    def _why_no_slot(self, lane: int, free: Sequence[int], job: Job) -> Text:
+    def _why_no_slot(self, lane: int, longest: Sequence[int], job: Job) -> Text:
         working = self._axis[lane].working
         if not working:
             return {"ru": "не работает в эти дни", "en": "does not work on these days"}
         limit = self.policy.daily_limit
         if limit and all(self._visits(lane, day) >= limit for day in working):
-            return {"ru": f"в день не больше замеров: {limit}", "en": f"no more visits a day: {limit}"}
-        longest, day = max((_longest(bits), -day) for day, bits in enumerate(free))
-        return self._too_short(longest, -day, job)
+            return _no_more(limit)
+        length, day = max((length, -day) for day, length in enumerate(longest))
+        return self._too_short(length, -day, job)
 
     def _too_short(self, longest: int, day: int, job: Job) -> Text:
         if not longest:
@@ -608,7 +750,7 @@ class Board:
             f"{duration_text(length, 'en')}: {day_text(when, 'en', when.year)}",
         }
 
-    def _why_no_day(self, day: int, free: int, job: Job) -> Text:
+    def _why_no_day(self, day: int, longest: int, job: Job) -> Text:
         when = self.first + timedelta(days=day)
         lanes, _ = self._may(job)
         if not lanes:
@@ -617,14 +759,38 @@ class Board:
         if all(reason is not None for reason in off):
             return next(reason for reason in off if reason is not None)
         if self._after(day, job.earliest) == 0:
-            return {"ru": "раньше, чем можно", "en": "earlier than possible"}
+            return EARLIER
         if job.wish.strict and when.weekday() in job.wish.not_weekdays:
             return {"ru": "клиент просил не в этот день", "en": "the client wished another day"}
-        return self._too_short(_longest(free), day, job)
+        return self._too_short(longest, day, job)
 
 
-def _new_axis(axes: Mapping[WorkCalendar, _Axis], calendar: WorkCalendar, first: date, days: int) -> _Axis:
-    return axes[calendar] if calendar in axes else _Axis(calendar, first, days)
+EARLIER: Text = {"ru": "раньше, чем можно", "en": "earlier than possible"}
+_OVER_LUNCH = {"ru": "через перерыв нельзя:", "en": "not over the break:"}
+_BUSY = {"ru": "занят", "en": "busy"}
+_VISIT = {"ru": "другой замер", "en": "another visit"}
+_BESIDE = {"ru": ", и {} мин до и после на дорогу и запас", "en": ", and {} min before and after for the way and spare"}
+
+
+def _no_more(limit: int) -> Text:
+    return {"ru": f"в день не больше замеров: {limit}", "en": f"no more visits a day: {limit}"}
+
+
+def _too_late(needed: int, left: int, over_night: bool) -> Text:
+    """In cells."""
+    need, rest = needed * CELL * MINUTE, left * CELL * MINUTE
+    day, en_day = ("следующего рабочего дня", "the next working day") if over_night else ("дня", "the day")
+    return {
+        "ru": f"не успеть до конца {day}: нужно {duration_text(need, 'ru')}, остаётся {duration_text(rest, 'ru')}",
+        "en": f"{en_day} ends before: {duration_text(need, 'en')} are needed, {duration_text(rest, 'en')} are left",
+    }
+
+
+def _when(calendar: WorkCalendar, begin: int, end: int, language: str) -> str:
+    """Minutes since 1970 -> «Пн 23.11 10:00-11:30», with both days where there are two."""
+    one, other = (datetime.fromtimestamp(minute * 60, calendar.zone) for minute in (begin, end))
+    until = "-" if one.date() == other.date() else f" - {day_text(other.date(), language, other.year)} "
+    return f"{day_text(one.date(), language, one.year)} {one:%H:%M}{until}{other:%H:%M}"
 
 
 def _entry(busy: Busy) -> _Entry:
@@ -653,7 +819,7 @@ def _runs(free: int, cells: int) -> int:
 
 def _runs_over(barriers: int, cells: int) -> int:
     """The starts of jobs that would go over a barrier: those 1 to cells - 1 before it."""
-    over, have = barriers >> 1, 1
+    over, have = barriers >> 1 if cells > 1 else 0, 1
     while have < cells - 1:
         step = min(have, cells - 1 - have)
         over |= over >> step
@@ -661,10 +827,10 @@ def _runs_over(barriers: int, cells: int) -> int:
     return over
 
 
-def _longest(free: int) -> int:
-    """The length of the longest run of set bits."""
-    length = 0
-    while free:
-        free &= free >> 1
+def _longest(free: int, barriers: int) -> int:
+    """The length of the longest run of set bits that goes over no barrier."""
+    links, length = free & free >> 1 & ~(barriers >> 1), int(free > 0)
+    while links:
+        links &= links >> 1
         length += 1
     return length

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -189,13 +191,214 @@ def test_only_a_free_slot_can_be_taken() -> None:
     free = board(taken={1: [busy("23T09:00", "23T12:00")]})
     assert free.takes(1, at("23T12:00"), job())
     assert not free.takes(1, at("23T11:30"), job())
-    assert not free.takes(1, at("23T12:10"), job())  # not on the grid
+    assert free.takes(1, at("23T12:10"), job())  # not on the grid of what is offered, but a person may choose it
+    assert not free.takes(1, at("23T12:12"), job())
     assert not free.takes(1, at("23T03:00"), job())
+    assert not free.takes(2, at("23T12:00"), job())
     free.add(1, busy("23T15:00", "23T15:05"))
     assert not free.takes(1, at("23T12:00"), job())
 
 
+# over lunch, over the night
+
+
+def test_a_job_does_not_go_over_lunch_where_it_must_not() -> None:
+    assert starts(board(over_lunch=False).listing(job())) == [
+        "09:00", "09:30", "10:00", "14:00", "14:30", "15:00",
+    ]  # fmt: skip
+    shifts = WorkCalendar(shifts=frozenset({(0, ((time(9), time(11)), (time(11), time(13)), (time(15), time(18))))}))
+    oleg = measurer(calendar=shifts)
+    assert starts(board(oleg, over_lunch=False, step=60).listing(job())) == ["09:00", "10:00", "15:00"]
+    assert starts(board(over_lunch=False).listing(job(4.5))) == []
+
+
+def test_the_longest_gap_ends_at_lunch_or_goes_on_in_the_morning() -> None:
+    def why(hours: float, **rules: object) -> str:
+        return board(**rules).explain(job(hours)).measurers[1]["ru"]
+
+    assert why(4.5, over_lunch=False) == "нужно 4 ч 30 мин подряд, самое длинное окно 4 ч: Пн 23.11"
+    assert why(9) == "нужно 9 ч подряд, самое длинное окно 8 ч: Пн 23.11"
+    assert why(17, over_night=True) == "нужно 17 ч подряд, самое длинное окно 16 ч: Пн 23.11"
+    assert why(9, over_night=True, over_lunch=False) == "нужно 9 ч подряд, самое длинное окно 8 ч: Пн 23.11"
+
+
+def test_a_gap_before_lunch_is_useless_where_no_job_goes_over_it() -> None:
+    early = {1: [busy("23T09:00", "23T10:00")]}
+    (first, *_) = board(taken=early, over_lunch=False).best(job(2), 1)
+    assert (f"{first.start:%H:%M}", first.hole) == ("14:00", False)  # 10:00 would leave an hour until lunch
+    assert board(taken=early).best(job(2), 1)[0].start == at("23T10:00")
+
+
+def test_a_job_goes_on_at_the_opening_of_the_next_working_day() -> None:
+    night = board(measurer(1, name="Олег"), over_night=True, horizon_days=10)
+    monday = starts(night.listing(job()))
+    assert monday[-6:] == ["15:00", "15:30", "16:00", "16:30", "17:00", "17:30"]
+    assert night.takes(1, at("23T17:55"), job())
+    (slot,) = night.nearest(job(), at("23T16:30"), limit=1)
+    assert (slot.start, slot.end) == (at("23T16:30"), at("24T10:30"))
+    assert slot.walk.worked == timedelta(hours=3)
+    assert slot.text("ru") == ("Пн 23.11 16:30-18:00: 1 ч 30 мин работы\nВт 24.11 09:00-10:30: 1 ч 30 мин работы; Олег")
+    (friday,) = night.nearest(job(), at("27T17:00"), limit=1)
+    assert friday.walk.lines("ru") == [
+        "Пт 27.11 17:00-18:00: 1 ч работы",
+        "Сб 28.11 - Вс 29.11: выходной",
+        "Пн 30.11 09:00-11:00: 2 ч работы",
+    ]
+
+
+def test_two_days_are_the_most_and_the_last_one_has_no_morning_after_it() -> None:
+    night = board(over_night=True, step=60)
+    assert starts(night.listing(job(16))) == ["09:00"]
+    assert starts(night.listing(job(16.5))) == []
+    assert starts(night.listing(job(8)), 24) == ["09:00", *(f"{hour}:00" for hour in (10, 11, 12, 14, 15, 16, 17))]
+    assert starts(night.listing(job(8)), 27) == ["09:00"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "found"),
+    [
+        (("24T09:00", "24T09:05"), []),
+        (("24T10:00", "24T18:00"), ["16:30", "17:00"]),  # an hour in the morning is free
+        (("24T10:30", "24T18:00"), ["16:30", "17:00", "17:30"]),
+        (("23T17:55", "23T18:00"), []),
+        (("23T19:00", "24T08:00"), ["16:30", "17:00", "17:30"]),  # the night is his own
+    ],
+)
+def test_both_ends_of_a_job_over_the_night_are_free(entry: tuple[str, str], found: list[str]) -> None:
+    asked = job(2, "23T16:30")
+    assert starts(board(taken={1: [busy(*entry)]}, over_night=True).listing(asked)) == found
+    changed = board(over_night=True)
+    changed.prepare(asked.place)
+    changed.add(1, busy(*entry))
+    assert starts(changed.listing(asked)) == found
+
+
+def test_everybody_goes_on_by_his_own_calendar() -> None:
+    sunday = WorkCalendar(opens=time(8), closes=time(16), weekend=frozenset({5}))
+    holiday = WorkCalendar(days_off=frozenset({date(2026, 11, 30)}))
+    people = (measurer(1, calendar=sunday), measurer(2, calendar=holiday), measurer(3, calendar=OFFICE))
+    night = board(*people, over_night=True, horizon_days=14)
+    ends = {}
+    for id, start in ((1, "27T15:00"), (2, "27T17:00"), (3, "27T17:00")):
+        (slot,) = night.nearest(job(2), at(start), id, limit=1)
+        assert (slot.measurer.id, slot.start) == (id, at(start))
+        ends[id] = f"{slot.end:%d.%m %H:%M}"
+    assert ends == {1: "29.11 09:00", 2: "01.12 10:00", 3: "30.11 10:00"}
+
+
+def test_with_the_way_in_working_hours_nothing_goes_over_the_night() -> None:
+    rules = {"travel": Travel(usual=30), "travel_inside": True}
+    night = board(over_night=True, **rules).listing(job())  # type: ignore[arg-type]
+    assert night == board(**rules).listing(job())  # type: ignore[arg-type]
+
+
+# the nearest
+
+
+def test_the_nearest_come_before_and_after() -> None:
+    people = (measurer(1, load=5), measurer(2, load=2))
+    taken = {1: [busy("24T09:00", "24T14:00")], 2: [busy("24T09:00", "24T18:00")]}
+    free = board(*people, taken=taken)
+    found = free.nearest(job(), at("24T12:10"))
+    assert [f"{slot.start:%d %H:%M}" for slot in found] == ["24 14:00", "24 14:30", "24 15:00"]
+    assert {slot.measurer.id for slot in found} == {1}
+    second = free.nearest(job(), at("24T12:10"), 2, 2)
+    assert [f"{slot.start:%d %H:%M}" for slot in second] == ["25 09:00", "23 15:00"]
+    later = free.nearest(job(earliest="25T09:00"), at("24T12:10"), limit=1)
+    assert (later[0].measurer.id, later[0].others) == (2, (1,))
+    assert free.nearest(job(), at("24T12:10"), 7) == []
+    assert free.nearest(job(9), at("24T12:10")) == []
+    assert [slot.start for slot in free.nearest(job(), at("01T12:10"), limit=1)] == [at("23T09:00")]
+    assert [slot.start for slot in free.nearest(job(), at("30T12:10"), limit=1)] == [at("27T15:00")]
+
+
 # why not
+
+
+@pytest.mark.parametrize(
+    ("start", "more", "ru", "en"),
+    [
+        ("23T10:00", {"id": 7}, "такого замерщика нет", "there is no such measurer"),
+        ("23T10:00", {"place": Place("юг")}, "не выезжает в район «юг»", "does not go to юг"),
+        ("23T10:00", {"skills": frozenset({"камень"})}, "не умеет: камень", "lacks: камень"),
+        ("23T10:00", {"earliest": "23T10:05"}, "раньше, чем можно", "earlier than possible"),
+        ("28T10:00", {}, "Сб 28.11: выходной", "Sat 28.11: day off"),
+        ("30T10:00", {}, "Пн 30.11: нерабочий день компании", "Mon 30.11: company day off"),
+        (
+            "23T13:30",
+            {},
+            "Пн 23.11: рабочее время 09:00-13:00, 14:00-18:00",
+            "Mon 23.11: working time is 09:00-13:00, 14:00-18:00",
+        ),
+        ("23T18:00", {}, "Пн 23.11: рабочее время 09:00-13:00, 14:00-18:00", None),
+        ("22T10:00", {"earliest": "20T00:00"}, "расписание известно на 23.11.2026 - 30.11.2026", None),
+        ("23T10:02", {}, "начало кратно 5 минутам", "a start is a multiple of 5 minutes"),
+        (
+            "23T16:00",
+            {},
+            "не успеть до конца дня: нужно 3 ч, остаётся 2 ч",
+            "the day ends before: 3 h are needed, 2 h are left",
+        ),
+        (
+            "23T16:00",
+            {"hours": 12, "over_night": True},
+            "не успеть до конца следующего рабочего дня: нужно 12 ч, остаётся 10 ч",
+            "the next working day ends before: 12 h are needed, 10 h are left",
+        ),
+        ("24T10:00", {}, "занят: Вт 24.11 12:10-12:20", "busy: Tue 24.11 12:10-12:20"),
+        (
+            "24T09:10",
+            {},
+            "занят: Вт 24.11 12:10-12:20, и 15 мин до и после на дорогу и запас",
+            "busy: Tue 24.11 12:10-12:20, and 15 min before and after for the way and spare",
+        ),
+        ("25T10:00", {}, "другой замер: Ср 25.11 11:00-12:00", "another visit: Wed 25.11 11:00-12:00"),
+        ("25T14:00", {}, "в день не больше замеров: 1", "no more visits a day: 1"),
+        ("25T12:10", {}, "другой замер: Ср 25.11 11:00-12:00, и 15 мин до и после на дорогу и запас", None),
+        ("26T12:00", {}, "занят: Чт 26.11 13:20-13:30", None),  # in lunch
+        (
+            "27T09:00",
+            {},
+            "занят: Пт 27.11 09:00 - Сб 28.11 12:00",
+            "busy: Fri 27.11 09:00 - Sat 28.11 12:00",
+        ),
+        ("26T17:00", {"over_night": True}, "занят: Пт 27.11 09:00 - Сб 28.11 12:00", None),
+        ("24T14:00", {"over_lunch": False}, None, None),
+        (
+            "23T11:00",
+            {"over_lunch": False},
+            "через перерыв нельзя: Пн 23.11 13:00-14:00",
+            "not over the break: Mon 23.11 13:00-14:00",
+        ),
+        ("23T10:00", {"over_lunch": False}, None, None),
+        ("23T11:00", {}, None, None),
+        ("23T11:10", {}, None, None),
+        ("23T15:00", {"wish": Wish(parts=frozenset({"morning"}), strict=True)}, None, None),
+        (
+            "23T15:00",
+            {"travel_inside": True, "travel": Travel(usual=30)},
+            "начало и конец дня - на дорогу, по 30 мин",
+            "the first and last 30 min of the day are for the way",
+        ),
+        ("23T09:30", {"travel_inside": True, "travel": Travel(usual=30)}, None, None),
+    ],
+)
+def test_why_exactly_this_time_is_not_free(start: str, more: dict[str, Any], ru: str | None, en: str | None) -> None:
+    calendar = WorkCalendar(country="RU", lunch=OFFICE.lunch, days_off=frozenset({date(2026, 11, 30)}))
+    taken = [
+        busy("24T12:10", "24T12:20"),
+        busy("25T11:00", "25T12:00", visit=True),
+        busy("26T13:20", "26T13:30"),
+        busy("27T09:00", "28T12:00"),
+    ]
+    id, hours = more.pop("id", 1), more.pop("hours", 3)
+    asked = job(hours, **{name: more.pop(name) for name in ("place", "skills", "wish", "earliest") if name in more})
+    rules = {"buffer": 15, "daily_limit": 1, "horizon_days": 8, **more}
+    free = board(measurer(calendar=calendar, zones=frozenset({"север"})), taken={1: taken}, **rules)
+    why = free.why(id, at(start), asked)
+    assert (why and why["ru"]) == ru
+    assert en is None or (why is not None and why["en"] == en)
+    assert free.takes(id, at(start), asked) == (why is None)
 
 
 def test_why_measurers_and_days_offer_nothing() -> None:
@@ -238,33 +441,61 @@ def minute_by_minute(
 ) -> set[tuple[int, datetime]]:
     """The oracle: walks minutes, knows no cells."""
     found = set()
+    need = int(asked.duration / MINUTE)
     for person in people:
+        entries = taken.get(person.id, [])
         wide = [
             (
                 b.start - (rules.buffer + _way(rules, b, asked)) * MINUTE,
                 b.end + (rules.buffer + _way(rules, b, asked)) * MINUTE,
             )
-            for b in taken.get(person.id, [])
+            for b in entries
         ]
-        for number in range(rules.horizon_days):
-            minutes = [
+        days = [
+            [
                 begin + k * MINUTE
                 for begin, end in person.calendar.spans_of(first + timedelta(days=number))
                 for k in range(int((end - begin) / MINUTE))
             ]
-            need = int(asked.duration / MINUTE)
-            for place, start in enumerate(minutes):
+            for number in range(rules.horizon_days)
+        ]
+        days = [day for day in days if day]
+        for today, tomorrow in zip(days, [*days[1:], []], strict=True):
+            for place, start in enumerate(today):
                 local = start.astimezone(person.calendar.zone)
+                evening = today[place : place + need]
+                morning = tomorrow[: need - len(evening)] if rules.over_night else []
                 if (
                     (local.hour * 60 + local.minute) % rules.step
                     or start < asked.earliest
-                    or place + need > len(minutes)
+                    or len(evening) + len(morning) < need
                 ):
                     continue
-                end = minutes[place + need - 1] + MINUTE
-                if not any(begin < end and close > start for begin, close in wide):
+                parts = [(part, day) for part, day in ((evening, today), (morning, tomorrow)) if part]
+                if all(_may_be(part, day, rules, entries, wide) for part, day in parts):
                     found.add((person.id, start))
     return found
+
+
+def _may_be(
+    part: list[datetime],
+    day: list[datetime],
+    rules: Policy,
+    entries: list[Busy],
+    wide: list[tuple[datetime, datetime]],
+) -> bool:
+    """Whether one job can have these minutes of the working day."""
+    start, end = part[0], part[-1] + MINUTE
+    visits = sum(entry.visit and entry.start <= day[-1] and entry.end > day[0] for entry in entries)
+    inside = day[rules.travel.usual : len(day) - rules.travel.usual] if rules.travel_inside else day
+    return (
+        not any(begin < end and close > start for begin, close in wide)
+        and (rules.over_lunch or end - start == len(part) * MINUTE)
+        and not (rules.daily_limit and visits >= rules.daily_limit)
+        and bool(inside)
+        and inside[0] <= start
+        and end <= inside[-1] + MINUTE
+    )
 
 
 def _way(rules: Policy, entry: Busy, asked: Job) -> int:
@@ -285,19 +516,27 @@ def situations(draw: st.DrawFn) -> tuple[list[Measurer], Policy, date, dict[int,
     first = draw(firsts)
     midnight = datetime.combine(first, time(0), UTC)
     entries = st.builds(
-        lambda minute, length, place: Busy(midnight + minute * MINUTE, midnight + (minute + length) * MINUTE, place),
+        lambda minute, length, *more: Busy(midnight + minute * MINUTE, midnight + (minute + length) * MINUTE, *more),
         st.integers(-600, 5 * 1440),
         st.one_of(st.integers(1, 200), st.integers(1, 3000)),
         st.sampled_from([None, Place("north"), Place("south")]),
+        st.booleans(),
     )
     people = [measurer(id, calendar=draw(st.sampled_from(CALENDARS))) for id in range(1, draw(st.integers(1, 4)) + 1)]
     taken = {person.id: draw(st.lists(entries, max_size=8)) for person in people}
     travel = Travel(usual=25, zones={("north", "south"): 70})
     rules = Policy(
-        step=draw(st.sampled_from([15, 30, 60])), buffer=draw(st.sampled_from([0, 10])), travel=travel, horizon_days=5
+        step=draw(st.sampled_from([15, 30, 60])),
+        buffer=draw(st.sampled_from([0, 10])),
+        daily_limit=draw(st.sampled_from([0, 0, 2])),
+        travel=travel,
+        travel_inside=draw(st.sampled_from([False, False, True])),
+        horizon_days=5,
+        over_lunch=draw(st.booleans()),
+        over_night=draw(st.booleans()),
     )
     asked = Job(
-        draw(st.integers(1, 60)) * 5 * MINUTE,
+        draw(st.one_of(st.integers(1, 60), st.integers(60, 220))) * 5 * MINUTE,
         midnight + draw(st.integers(-1440, 3 * 1440)) * MINUTE,
         place=draw(st.sampled_from([Place(), Place("north"), Place("south")])),
     )
@@ -320,35 +559,92 @@ def test_the_listing_is_what_a_walk_by_minutes_finds(
     assert offers == set(listed)
     assert [slot.cost for slot in best] == sorted(slot.cost for slot in best)
     assert free.best(asked, 3) == best[:3]
+    why = free.explain(asked)
+    assert set(why.measurers) == {person.id for person in people} - {id for id, _ in listed}
     for slot in best[:5]:
         assert slot.walk.worked == asked.duration
         assert free.takes(slot.measurer.id, slot.start, asked)
 
 
-minutes = st.integers(0, 108).map(lambda cell: cell * 5)
-taken_today = st.lists(st.tuples(minutes, st.integers(1, 100)), max_size=6).map(
+@settings(max_examples=100, deadline=None)
+@given(situations(), st.data())
+def test_why_is_none_exactly_where_a_walk_by_minutes_finds_it_free(
+    situation: tuple[list[Measurer], Policy, date, dict[int, list[Busy]], Job], data: st.DataObject
+) -> None:
+    people, rules, first, taken, asked = situation
+    free = Board(people, rules, first, taken)
+    found = minute_by_minute(people, replace(rules, step=5), first, taken, asked)
+    midnight = datetime.combine(first, time(0), UTC)
+    chosen = [midnight + 5 * cell * MINUTE for cell in data.draw(st.lists(st.integers(-30, 6 * 288), max_size=60))]
+    for moment in chosen + [start for _, start in sorted(found)[:: len(found) // 20 + 1]]:
+        for person in people:
+            why = free.why(person.id, moment, asked)
+            assert (why is None) == ((person.id, moment) in found)
+            assert why is None or all(why.values())
+
+
+@settings(max_examples=80, deadline=None)
+@given(situations(), st.data())
+def test_the_nearest_are_the_nearest_of_the_listing(
+    situation: tuple[list[Measurer], Policy, date, dict[int, list[Busy]], Job], data: st.DataObject
+) -> None:
+    people, rules, first, taken, asked = situation
+    free = Board(people, rules, first, taken)
+    moment = datetime.combine(first, time(0), UTC) + data.draw(st.integers(-3000, 9000)) * MINUTE
+    only = data.draw(st.sampled_from([None, *(person.id for person in people)]))
+    limit = data.draw(st.integers(1, 5))
+    listed = {start for id, start in free.listing(asked) if only in (None, id)}
+    found = free.nearest(asked, moment, only, limit)
+    assert [slot.start for slot in found] == sorted(listed, key=lambda one: (abs(one - moment), one))[:limit]
+    best = {slot.start: slot for slot in free.best(asked, 1000)}
+    for slot in found:
+        assert free.takes(slot.measurer.id, slot.start, asked)
+        assert slot.measurer.id == only or slot == best[slot.start]
+
+
+minutes = st.integers(0, 2 * 288).map(lambda cell: cell * 5)
+taken_in_two_days = st.lists(st.tuples(minutes, st.integers(1, 100)), max_size=8).map(
     lambda pairs: [Busy(at("23T09:00") + a * MINUTE, at("23T09:00") + (a + length) * MINUTE) for a, length in pairs]
 )
 
 
-@given(taken_today, st.integers(1, 40), st.sampled_from(["23T00:00", "23T10:20"]))
+@settings(deadline=None)
+@given(
+    taken_in_two_days,
+    st.integers(1, 40),
+    st.sampled_from(["23T00:00", "23T10:20"]),
+    st.sampled_from([{}, {"over_lunch": False}, {"over_night": True}, {"over_lunch": False, "over_night": True}]),
+)
 def test_a_useless_hole_is_one_that_a_job_like_this_does_not_fit_in(
-    entries: list[Busy], cells: int, earliest: str
+    entries: list[Busy], cells: int, earliest: str, rules: dict[str, bool]
 ) -> None:
-    today = board(taken={1: entries}, step=5, horizon_days=1)
-    free = [moment for _, moment in today.listing(job(1 / 12, earliest))]
-    work = [
-        begin + k * 5 * MINUTE for begin, end in OFFICE.spans_of(MONDAY) for k in range((end - begin) // (5 * MINUTE))
-    ]
-    row = [moment in free for moment in work]
-    for slot in today.best(job(cells / 12, earliest), 1000):
-        first = work.index(slot.start)
-        before = after = 0
-        while first - before > 0 and row[first - before - 1]:
-            before += 1
-        while first + cells + after < len(row) and row[first + cells + after]:
+    two_days = board(taken={1: entries}, step=5, horizon_days=2, **rules)
+    free = {moment for _, moment in two_days.listing(job(1 / 12, earliest))}
+    morning = 4 * 12  # the cells before lunch
+    work, lunch_is_a_wall = [], []
+    for day in (MONDAY, MONDAY + timedelta(days=1)):
+        (begin, noon), (back, end) = OFFICE.spans_of(day)
+        work.append([*_cells(begin, noon), *_cells(back, end)])
+        taken = any(entry.start < back and entry.end > noon for entry in entries)
+        lunch_is_a_wall.append(taken or not two_days.policy.over_lunch)
+    for slot in two_days.best(job(cells / 12, earliest), 1000):
+        day = int(slot.start not in work[0])
+        row = [moment in free for moment in work[day]]
+        walls = {morning} if lunch_is_a_wall[day] else set()
+        if two_days.policy.over_night and day == 0:  # the gap goes on in the morning
+            row += [moment in free for moment in work[1]]
+            walls |= {len(work[0]) + morning} if lunch_is_a_wall[1] else set()
+        begin = work[day].index(slot.start)
+        before, after = begin, begin + cells
+        while before > 0 and before not in walls and row[before - 1]:
+            before -= 1
+        while after < len(row) and after not in walls and row[after]:
             after += 1
-        assert slot.hole == (0 < before < cells or 0 < after < cells)
+        assert slot.hole == (0 < begin - before < cells or 0 < after - begin - cells < cells)
+
+
+def _cells(begin: datetime, end: datetime) -> list[datetime]:
+    return [begin + k * 5 * MINUTE for k in range((end - begin) // (5 * MINUTE))]
 
 
 @settings(max_examples=80, deadline=None)
