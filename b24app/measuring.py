@@ -25,6 +25,7 @@ from b24app.errors import Permanent
 from b24app.playbook import WEEKDAYS, Measurement, WorkKind
 from b24app.process import ProcessOnPortal
 from b24app.rules import slots, stage_gate
+from b24app.rules.confirmation import AGREED
 from b24app.rules.slots import NOWHERE, PARTS, Board, Busy, Job, Place, Slot, Wish
 from b24app.rules.stage_gate import Card
 from b24app.rules.working_time import Text, WorkCalendar, day_text
@@ -174,14 +175,14 @@ def read_crew(portal: Portal, rules: Measurement) -> Crew:
 
 
 def diary_reads(
-    crew: Crew, rules: Measurement, now: datetime, *, until: date | None = None
+    crew: Crew, rules: Measurement, now: datetime, *, since: date | None = None, until: date | None = None
 ) -> dict[str, reads.Read[Any]]:
     """Returns the reads of the measurers' busy times, from today to the end of the horizon, and of their schedules."""
     today = now.astimezone(crew.hours.zone).date()
-    last = until or today + timedelta(days=rules.horizon_days)
+    first, last = since or today, until or today + timedelta(days=rules.horizon_days)
     ids = [person.id for person in crew.people]
     asked: dict[str, reads.Read[Any]] = {
-        f"busy_{place}": reads.busy(ids[place : place + PEOPLE_AT_ONCE], today - DAY, last + DAY, crew.hours.zone)
+        f"busy_{place}": reads.busy(ids[place : place + PEOPLE_AT_ONCE], first - DAY, last + DAY, crew.hours.zone)
         for place in range(0, len(ids), PEOPLE_AT_ONCE)
     }
     schedules = {rule.schedule for rule in rules.measurers if rule.schedule is not None}
@@ -220,10 +221,10 @@ def _calendar(crew: Crew, rules: Measurement, person: User, schedules: Mapping[s
     return with_schedule(calendar, value) if value is not None else calendar
 
 
-def read_diary(portal: Portal, rules: Measurement, *, until: date | None = None) -> Diary:
+def read_diary(portal: Portal, rules: Measurement, *, since: date | None = None, until: date | None = None) -> Diary:
     """Reads the measurers and their busy times: one request, more where the snapshot is old."""
     crew, now = read_crew(portal, rules), portal.now
-    asked = diary_reads(crew, rules, now, until=until)
+    asked = diary_reads(crew, rules, now, since=since, until=until)
     found = portal.read(asked, optional=optional_reads(asked)) if asked else Found({})
     return diary_of(found, crew, rules, now)
 
@@ -370,14 +371,63 @@ def choose(
 NOBODY: Text = {"ru": "замерщиков нет", "en": "there are no measurers"}
 
 
+# what goes wrong
+
+
+def problem_of(diary: Diary, row: VisitRow) -> str:
+    """Returns why a visit needs another measurer: `absent`, `gone` (dismissed, or none of them any more), or ""."""
+    if row.state not in AGREED or row.ends_at <= diary.now:
+        return ""
+    if diary.crew.person(row.measurer_id) is None:
+        return "gone"
+    away = any(
+        one.absent and one.start < row.ends_at and row.starts_at < one.end
+        for one in diary.intervals.get(row.measurer_id, ())
+    )
+    return "absent" if away else ""
+
+
+def problem_text(problem: str, crew: Crew, row: VisitRow) -> Text:
+    """Returns the problem of a visit in words."""
+    name = crew.name(row.measurer_id)
+    if problem == "absent":
+        return {"ru": f"{name} отсутствует", "en": f"{name} is away"}
+    return {"ru": f"{name} больше не замерщик", "en": f"{name} is no measurer any more"}
+
+
+def replacement(diary: Diary, row: VisitRow) -> Offer | None:
+    """Returns who could come instead: at the same time where somebody is free, else at the nearest one."""
+    board, job = diary.board(without=row.entity), diary.job(*task_of(diary.rules, row))
+    others = [one for one in board.measurers if one.id != row.measurer_id]
+    free = [one for one in others if board.why(one.id, row.starts_at, job) is None]
+    if free:
+        one = min(free, key=lambda other: (other.load, other.id))
+        end = diary.end_of(one.id, row.starts_at, work_named(diary.rules, row.work) or diary.rules.work[0])
+        same = {"ru": "то же время", "en": "the same time"}
+        zone = one.calendar.zone
+        return Offer(
+            one.id, one.name, row.starts_at.astimezone(zone), end, when(row.starts_at, end, zone), same["ru"], "A"
+        )
+    near = board.nearest(job, row.starts_at)
+    return offer(near[0]) if near else None
+
+
+def task_of(rules: Measurement, row: VisitRow) -> tuple[WorkKind, Place]:
+    """Returns what a visit is about: the kind of work, and where."""
+    kind = work_named(rules, row.work) or rules.work[0]
+    return kind, Place(row.zone, row.latitude, row.longitude)
+
+
 # words
 
 
 def when(start: datetime, end: datetime, zone: ZoneInfo, language: str = "ru") -> str:
     """Returns «Пт 27.11 10:00–14:00» as the clock of the zone says."""
     begin, close = start.astimezone(zone), end.astimezone(zone)
-    until = f"{close:%H:%M}" if close.date() == begin.date() else f"{day_text(close.date(), language)} {close:%H:%M}"
-    return f"{day_text(begin.date(), language)} {begin:%H:%M}–{until}"
+    until = f"{close:%H:%M}"
+    if close.date() != begin.date():
+        until = f"{day_text(close.date(), language, close.year)} {until}"
+    return f"{day_text(begin.date(), language, begin.year)} {begin:%H:%M}–{until}"
 
 
 def slot_when(slot: Slot, language: str = "ru") -> str:

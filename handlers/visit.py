@@ -303,16 +303,16 @@ def _entry_by_hand(facts: Seen) -> VisitWork | None:
         return _put_back(
             facts, visit, f"Запись о замере передвинули в календаре на {say.moment_of(facts, visit, start)}."
         )
-    kind = measuring.work_named(rules, visit.work) or rules.work[0]
-    address = Address(visit.address, visit.latitude, visit.longitude)
+    kind, place = measuring.task_of(rules, visit)
     board = facts.diary.board(without=str(facts.ref))
-    job = facts.diary.job(kind, measuring.place_of(rules, address))
+    job = facts.diary.job(kind, place)
     why = board.why(visit.measurer_id, start, job)
     if why is not None:
         said = f"Запись о замере передвинули на {say.moment_of(facts, visit, start)}, но так нельзя: {why['ru']}."
         return _put_back(facts, visit, said)
     if start == visit.starts_at:  # only its end was dragged: the work takes what it takes
         return _put_back(facts, visit, "")
+    address = Address(visit.address, visit.latitude, visit.longitude)
     taken = measuring.wanted(facts.item, kind, facts.diary, visit.measurer_id, start, address, source="calendar")
     return _work(facts, why="передвинули в календаре / moved in the calendar", take=taken)
 

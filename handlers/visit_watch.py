@@ -25,7 +25,7 @@ from b24app.bitrix.translate import number, rows
 from b24app.engine.declare import LATER, Nothing, TimerCall
 from b24app.engine.declare import Timer as TimerDeclaration
 from b24app.entities import ItemRef
-from b24app.measuring import Crew, Diary
+from b24app.measuring import Diary
 from b24app.process import COMPLETED
 from b24app.rules import confirmation
 from b24app.rules.intake import Notice, plain
@@ -119,7 +119,7 @@ def _differs(facts: Watched, row: VisitRow) -> bool:
 
 def decide(facts: Watched) -> Alarm | Nothing:
     """Tells who answers for the measurers of visits that lost theirs, each once."""
-    now = {row.id: problem_of(facts.diary, row) for row in facts.rows}
+    now = {row.id: measuring.problem_of(facts.diary, row) for row in facts.rows}
     changed = tuple((row.id, now[row.id]) for row in facts.rows if now[row.id] != row.problem)
     new = [row for row in facts.rows if now[row.id] and now[row.id] != row.problem]
     if not changed:
@@ -127,11 +127,11 @@ def decide(facts: Watched) -> Alarm | Nothing:
     if not new:
         return Alarm((), changed)
     crew, office = facts.diary.crew, facts.office
-    lines = [
-        f"— {measuring.when(row.starts_at, row.ends_at, crew.zone(row.measurer_id))}, "
-        f"{office.card(ItemRef.parse(row.entity), plain(row.title))}: {problem_text(now[row.id], crew, row)}"
-        for row in sorted(new, key=lambda one: one.starts_at)[:LISTED]
-    ]
+    lines = []
+    for row in sorted(new, key=lambda one: one.starts_at)[:LISTED]:
+        at = measuring.when(row.starts_at, row.ends_at, crew.zone(row.measurer_id))
+        why = measuring.problem_text(now[row.id], crew, row)["ru"]
+        lines.append(f"— {at}, {office.card(ItemRef.parse(row.entity), plain(row.title))}: {why}")
     more = f"\n… и ещё {len(new) - LISTED}" if len(new) > LISTED else ""
     text = (
         "Замерам нужен другой замерщик:\n" + "\n".join(lines) + more + "\nКого и когда предложить, видно на «Графике "
@@ -140,25 +140,6 @@ def decide(facts: Watched) -> Alarm | Nothing:
     head = crew.head.id if crew.head is not None and crew.head.active else office.head_id
     tag = f"visit:problems:{min(row.id for row in new)}:{len(new)}"
     return Alarm((Notice(head, text, tag),), changed)
-
-
-def problem_text(problem: str, crew: Crew, row: VisitRow) -> str:
-    """Returns the problem of a visit in words."""
-    what = "отсутствует" if problem == "absent" else "больше не замерщик"
-    return f"{crew.name(row.measurer_id)} {what}"
-
-
-def problem_of(diary: Diary, row: VisitRow) -> str:
-    """Returns why a visit needs another measurer: `absent`, `gone` (dismissed, or none of them any more), or ""."""
-    if row.ends_at <= diary.now:
-        return ""
-    if diary.crew.person(row.measurer_id) is None:
-        return "gone"
-    away = any(
-        one.absent and one.start < row.ends_at and row.starts_at < one.end
-        for one in diary.intervals.get(row.measurer_id, ())
-    )
-    return "absent" if away else ""
 
 
 def remember(memory: Memory, alarm: Alarm) -> None:

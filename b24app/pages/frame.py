@@ -20,8 +20,13 @@ from b24app.entities import ItemRef
 from b24app.services import Services
 
 HERE = Path(__file__).parent
-SCRIPTS = ("frame.js", "install_result.js", "main.js", "plan.js", "guide.js", "form.js", "worker.js")
-STATIC_NAMES = ("page.css", "icon.svg", *SCRIPTS)
+SCRIPTS = ("frame.js", "install_result.js", "main.js", "plan.js", "guide.js", "form.js", "worker.js", "visit.js")
+BOARD = ("board.css", "board.js", "board_calendar.js", "board_clock.js", "board_panels.js")
+VENDORED = ("event-calendar.min.css", "event-calendar.min.js")
+STATIC_FILES = {
+    **{name: HERE / name for name in ("page.css", "icon.svg", *SCRIPTS, *BOARD)},
+    **{name: HERE / "vendor" / name for name in VENDORED},
+}
 CARD_PATHS = {1: "lead", 2: "deal", 3: "contact", 4: "company"}
 CAUSES: Mapping[str, Text] = {
     "missed": {"ru": "пропущенный звонок", "en": "missed call"},
@@ -56,8 +61,8 @@ class Static:
 def statics() -> Mapping[str, Static]:
     """Returns the static files by name: these and nothing else are served."""
     found = {}
-    for name in STATIC_NAMES:
-        body = (HERE / name).read_bytes()
+    for name, path in STATIC_FILES.items():
+        body = path.read_bytes()
         version = hashlib.sha256(body).hexdigest()[:12]
         content_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
         charset = "; charset=utf-8" if content_type.startswith(("text/", "application/javascript")) else ""

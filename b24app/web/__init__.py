@@ -24,6 +24,7 @@ from b24app.web.gate import Gate, Passes, Proofs
 from b24app.web.incoming import MAX_BYTES, is_event, language_of
 from b24app.web.rollout import RollOut
 from b24app.web.status import Insider, health, metrics
+from b24app.web.visits import Visits
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ def create_app(services: Services, *, resume: bool = False) -> Flask:
     doors = Doors(services, gate, proofs)
     frames = Frames(services, gate, proofs, passes)
     rollout = RollOut(services, gate, passes)
+    visits = Visits(services, gate, passes)
     insider = Insider(services)
 
     def body() -> bytes:
@@ -91,6 +93,10 @@ def create_app(services: Services, *, resume: bool = False) -> Flask:
     @app.post("/placement/<page>")
     def placement(page: str) -> Response:
         return _page(frames.placement(page, request.query_string, body()))
+
+    @app.post("/visits/<action>")
+    def visit(action: str) -> Response:
+        return jsonify(visits.act(action, request.headers.get("Authorization", ""), request.get_json(silent=True)))
 
     @app.post("/app/plan/show")
     def show_plan() -> Response:

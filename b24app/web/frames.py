@@ -11,9 +11,10 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from b24app import measuring
 from b24app.bitrix.calls import Answer, Call
 from b24app.bitrix.portal import Portal
 from b24app.bitrix.rest import Rest
@@ -21,16 +22,18 @@ from b24app.distribution import availability, optional_reads, pool_of, read_team
 from b24app.engine.declare import NORMAL, URGENT
 from b24app.entities import DEAL, LEAD, ItemRef
 from b24app.errors import AccessDenied, B24AppError, Malformed, NotFound, Permanent, PortalClosed, Rejected, Temporary
-from b24app.pages import card, form, guide, install_result, lead, main, worker
+from b24app.pages import board, card, form, guide, install_result, lead, main, visit, worker
 from b24app.pages.frame import Look, headers
-from b24app.process import ProcessOnPortal, process_on
+from b24app.process import ProcessOnPortal, card_read, process_on
 from b24app.rules.assignment import Verdict
 from b24app.services import Services
-from b24app.store import process_memory
+from b24app.store import process_memory, visits
 from b24app.store.overview import waiting_entities
 from b24app.store.portals import PortalRow, all_portals
 from b24app.web.gate import Gate, Passes, Proofs, Visitor
 from b24app.web.incoming import MAX_SECRET_LENGTH, FrameCall, is_overtime, read_frame
+from b24app.web.proof import WAIT_SECONDS, Person, is_item, item_of, open_portal, prove
+from b24app.web.visits import knows
 from install.carry_out import Line, admit, bring_in_line, owe
 
 log = logging.getLogger(__name__)
@@ -40,13 +43,9 @@ QUEUE_TIMER = "queue"
 
 DISTRIBUTED_AT_ONCE = 1000
 
-WAIT_SECONDS = 5.0
-"""How long a person waits for room in the request limit before he reads that the portal is busy."""
-
 WORKER_LOST_EVERY_SECONDS = 3600.0
 
 PLACEMENT_TYPES = {"CRM_LEAD_DETAIL_TAB": LEAD, "CRM_DEAL_DETAIL_TAB": DEAL}
-PROOF = {"person": Call("profile"), "admin": Call("user.admin")}
 
 
 @dataclass(frozen=True)
@@ -56,15 +55,6 @@ class Page:
     body: Iterable[str]
     headers: dict[str, str]
     status: int = 200
-
-
-@dataclass(frozen=True)
-class Person:
-    """Who opened the frame, as the portal itself says."""
-
-    id: int
-    name: str
-    admin: bool
 
 
 class Frames:
@@ -93,6 +83,8 @@ class Frames:
     def _app(self, row: PortalRow, frame: FrameCall) -> Page:
         if frame.options.get("form") == "missing":
             return self._form(row, frame)
+        if frame.options.get("view") == "board":
+            return self._board(row, frame)
         person, _ = self._prove(row, frame, {})
         if person.admin:
             self._keep_token(row, frame, person)
@@ -106,7 +98,7 @@ class Frames:
 
     def placement(self, page: str, query: bytes, body: bytes) -> Page:
         """Shows one of our pages inside the portal's own: tabs in a card, the quick form, the hidden worker."""
-        if page not in ("lead", "guide", "form", "worker"):
+        if page not in ("lead", "guide", "visit", "board", "form", "worker"):
             raise NotFound(f"{page}: такой страницы нет / there is no such page")
         if page == "worker" and is_overtime(query, body):
             return self._worker_lost()
@@ -118,12 +110,16 @@ class Frames:
             return Page([shown], headers(self._services, (row.origin,), connect=worker.connections(row.origin)))
         if page == "form":
             return self._app(row, frame)  # a link to the application without a form opens its main page
+        if page == "board":
+            return self._board(row, frame)
         entity_type_id = PLACEMENT_TYPES.get(frame.placement)
         if entity_type_id is None or frame.item_id is None:
             raise Malformed("вкладка открыта не из карточки / the tab is not opened in a card")
         item = ItemRef(entity_type_id, frame.item_id)
         if page == "guide":
             return self._guide(row, frame, item)
+        if page == "visit":
+            return self._visit(row, frame, item)
         person, answers = self._prove(row, frame, lead.reads(self._services, row.member_id, item))
         return self._page(row, [lead.show(self._look(row, frame.language, person), row.member_id, item, answers)])
 
@@ -138,12 +134,12 @@ class Frames:
         token, asked = wish.get("token"), form.wish_of(wish)
         if not isinstance(token, str) or not token or len(token) > MAX_SECRET_LENGTH:
             raise Malformed("нет ключа / no token")
-        item = _item_of(wish.get("entity"))
+        item = item_of(wish.get("entity"))
         portal, on = self._process(row, item)
         if on is None:
             raise NotFound("сценарий не применён / the playbook is not applied")
         portal.rest = portal.rest.rest_as(token)
-        person, answers = self._person(portal.rest, card.reads(item))
+        person, answers = prove(portal.rest, card.reads(item))
         if person.id != visitor.user_id:
             raise Rejected("ключ другого сотрудника / the token is somebody else's")
         state = card.state_of(portal, on, item, answers, to=asked.to)
@@ -176,7 +172,7 @@ class Frames:
                 self._services.doorbell.ring(delivery_id)
                 return {"said": look.text("Попробуем ещё раз", "It will be tried again")}
             return {"said": look.text("Оставлено как есть", "Left as it is")}
-        if action == "distribute" and isinstance(entity, str) and _is_item(entity):
+        if action == "distribute" and isinstance(entity, str) and is_item(entity):
             self._distribute(visitor, entity, URGENT)
             return {"said": look.text("Распределяем", "Being distributed")}
         if action == "distribute_all":
@@ -258,12 +254,43 @@ class Frames:
         with portal.memory() as memory:
             tasks = tuple(process_memory.tasks_of(memory, str(item)))
         portal.rest = portal.rest.rest_as(frame.auth.access_token)
-        person, answers = self._person(portal.rest, {**card.reads(item), **guide.reads(on, tasks)})
+        person, answers = prove(portal.rest, {**card.reads(item), **guide.reads(on, tasks)})
         state = card.state_of(portal, on, item, answers, to="")
         return self._page(row, [guide.show(self._look(row, frame.language, person), state, answers)])
 
+    def _visit(self, row: PortalRow, frame: FrameCall, item: ItemRef) -> Page:
+        portal, on = self._process(row, item)
+        rules = measuring.rules_of(portal, item.entity_type_id)
+        if on is None or rules is None:
+            person, _ = self._prove(row, frame, {})
+            return self._page(row, [guide.not_applied(self._look(row, frame.language, person))])
+        crew = measuring.read_crew(portal, rules)
+        person, answers = self._prove(row, frame, {"item": card_read(item).call})
+        with portal.memory() as memory:
+            rows = visits.visits_of(memory, str(item))
+        look = self._look(row, frame.language, person)
+        return self._page(row, [visit.show(look, str(item), on, rules, crew, rows, answers)])
+
+    def _board(self, row: PortalRow, frame: FrameCall) -> Page:
+        """The board: from the left menu, from the calendar (with the days shown there), and from a card."""
+        person, _ = self._prove(row, frame, {})
+        portal = open_portal(self._services, row.member_id)
+        rules, look = portal.playbook.measurement, self._look(row, frame.language, person)
+        if rules is None:
+            return self._page(row, [guide.not_applied(look)])
+        visitor = Visitor(row.member_id, person.id, person.admin, frame.language)
+        crew = measuring.read_crew(portal, rules)
+        day = portal.now.astimezone(crew.hours.zone).date()
+        for name in ("day", "viewRangeFrom"):
+            with suppress(ValueError, TypeError):
+                asked = date.fromisoformat(str(frame.options[name])) if name in frame.options else day
+                if name == "day" or not asked <= day <= _day_of(frame.options.get("viewRangeTo"), asked):
+                    day = asked
+        can_move = knows(portal, visitor, crew)
+        return self._page(row, [board.show(look, rules, day, days=7, can_move=can_move)])
+
     def _form(self, row: PortalRow, frame: FrameCall) -> Page:
-        item = _item_of(frame.options.get("entity"))
+        item = item_of(frame.options.get("entity"))
         to, at = frame.options.get("to") or "", frame.options.get("at") or ""
         if not isinstance(to, str) or not isinstance(at, str):
             raise Malformed("непонятная стадия / the stage is not understood")
@@ -272,14 +299,13 @@ class Frames:
             person, _ = self._prove(row, frame, {})
             return self._page(row, [guide.not_applied(self._look(row, frame.language, person))])
         portal.rest = portal.rest.rest_as(frame.auth.access_token)
-        person, answers = self._person(portal.rest, card.reads(item))
+        person, answers = prove(portal.rest, card.reads(item))
         state = card.state_of(portal, on, item, answers, to=to)
         return self._page(row, [form.show(self._look(row, frame.language, person), state, to, at, portal.rest)])
 
     def _process(self, row: PortalRow, item: ItemRef) -> tuple[Portal, ProcessOnPortal | None]:
         """Returns the portal and the process of such items on it; its snapshot is read with our own token."""
-        portal = self._services.open_portal(row.member_id)
-        portal.rest.wait_seconds = WAIT_SECONDS
+        portal = open_portal(self._services, row.member_id)
         return portal, process_on(portal, item.entity_type_id)
 
     def _worker_lost(self) -> Page:
@@ -300,18 +326,7 @@ class Frames:
         self, row: PortalRow, frame: FrameCall, also: dict[str, Call]
     ) -> tuple[Person, dict[str, Answer | B24AppError]]:
         """Returns the person, by his own token at the portal's own endpoint, and the answers to what else he reads."""
-        return self._person(self._rest(row).rest_as(frame.auth.access_token), also)
-
-    def _person(self, rest: Rest, also: dict[str, Call]) -> tuple[Person, dict[str, Answer | B24AppError]]:
-        answers = rest.batch({**PROOF, **also}, reading=True)
-        person, admin = answers.get("person"), answers.get("admin")
-        if isinstance(person, Temporary):
-            raise person
-        result = person.result if isinstance(person, Answer) else None
-        if not isinstance(result, dict) or not str(result.get("ID", "")).isdecimal():
-            raise Rejected("портал не узнал сотрудника / the portal does not know this person")
-        name = " ".join(str(result.get(part) or "") for part in ("NAME", "LAST_NAME")).strip()
-        return Person(int(result["ID"]), name, isinstance(admin, Answer) and admin.result is True), answers
+        return prove(self._rest(row).rest_as(frame.auth.access_token), also)
 
     def _keep_token(self, row: PortalRow, frame: FrameCall, person: Person) -> None:
         """A later administrator's tokens are the spare for when the owner's die; the owner's own are renewed."""
@@ -326,8 +341,7 @@ class Frames:
         playbook = self._services.playbook
         policy = playbook.assignment.policy()
         try:
-            portal = self._services.open_portal(row.member_id)
-            portal.rest.wait_seconds = WAIT_SECONDS
+            portal = open_portal(self._services, row.member_id)
             now = portal.now
             team = read_team(portal, pool_of(playbook))
             found = portal.read(availability(portal, team, policy, now), optional=optional_reads(team))
@@ -363,23 +377,12 @@ class Frames:
         return visitor
 
 
+def _day_of(value: Any, otherwise: date) -> date:
+    try:
+        return date.fromisoformat(str(value))
+    except ValueError:
+        return otherwise
+
+
 def _words(error: Exception) -> str:
     return error.reason if isinstance(error, Permanent | Temporary) else str(error)
-
-
-def _is_item(key: str) -> bool:
-    if len(key) > 64 or not key.isascii() or not key.isprintable():
-        return False
-    with suppress(ValueError):
-        return str(ItemRef.parse(key)) == key
-    return False
-
-
-def _item_of(key: Any) -> ItemRef:
-    """Returns the lead or deal of a key such as lead:42 that a link or a page of ours carries."""
-    if not isinstance(key, str) or not _is_item(key):
-        raise Malformed("непонятная карточка / the item is not understood")
-    item = ItemRef.parse(key)
-    if item.entity_type_id not in (LEAD, DEAL) or item.id <= 0:
-        raise Malformed("непонятная карточка / the item is not understood")
-    return item
