@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from b24app import measuring
@@ -80,9 +81,16 @@ def described(look: Look, rules: Measurement, crew: Crew, row: VisitRow) -> dict
         "may": [
             {"how": how, "name": BUTTON_NAMES[how][look.language if look.language == "ru" else "en"]}
             for how in BUTTONS
-            if after(row.state, how) is not None  # type: ignore[arg-type]
+            if may_happen(row, how, datetime.now(UTC))
         ],
     }
+
+
+def may_happen(row: VisitRow, how: str, now: datetime) -> bool:
+    """Tells whether a person may say that of a visit: that somebody was there, only once it has begun."""
+    if after(row.state, how) is None:  # type: ignore[arg-type]
+        return False
+    return how not in ("measure", "miss") or row.starts_at <= now
 
 
 BUTTON_NAMES: Mapping[str, Mapping[str, str]] = {

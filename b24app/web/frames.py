@@ -280,7 +280,8 @@ class Frames:
             return self._page(row, [guide.not_applied(look)])
         visitor = Visitor(row.member_id, person.id, person.admin, frame.language)
         crew = measuring.read_crew(portal, rules)
-        day = portal.now.astimezone(crew.hours.zone).date()
+        opening = crew.hours.next_opening(portal.now) or portal.now  # on a Saturday people plan the week to come
+        day = opening.astimezone(crew.hours.zone).date()
         for name in ("day", "viewRangeFrom"):
             with suppress(ValueError, TypeError):
                 asked = date.fromisoformat(str(frame.options[name])) if name in frame.options else day

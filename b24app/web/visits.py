@@ -26,7 +26,7 @@ from b24app.pages import visit as tab
 from b24app.pages.frame import Look
 from b24app.playbook import Measurement, WorkKind
 from b24app.process import ProcessOnPortal
-from b24app.rules.confirmation import AGREED, STATES, after
+from b24app.rules.confirmation import AGREED, STATES
 from b24app.rules.slots import PARTS, Board, Job, Wish
 from b24app.rules.working_time import Text
 from b24app.services import Services
@@ -279,7 +279,7 @@ class Visits:
         reason = str(wish.get("reason") or "").strip()[:MAX_TEXT] or person.name
         with self._memory(portal) as memory:
             current = visits.visit(memory, row.id) or row
-            done = after(current.state, how) is not None and visits.turn(memory, current, how, reason=reason)
+            done = tab.may_happen(current, how, memory.now) and visits.turn(memory, current, how, reason=reason)
             if done:
                 visits.look(memory, row.entity)
             now = visits.visit(memory, row.id) or row
