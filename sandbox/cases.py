@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sandbox import company, crm, delivery, frames, growth, oauth, state, tokens
+from sandbox import company, crm, delivery, entries, frames, growth, oauth, state, tokens
 from sandbox.controls import ControlError, application, control, lines, moment, only, person
 from sandbox.method import Row, as_int
-from sandbox.methods import calendar, workflows
+from sandbox.methods import workflows
 from sandbox.portal import Portal
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ def book_resource(world: World, portal: Portal, path: list[str], body: Row) -> R
             "FROM": moment(portal, body.get("from"), "from"), "TO": moment(portal, body.get("to"), "to"),
             "SECTION_ID": resource["ID"], "EVENT_TYPE": "#resourcebooking#", "CREATED_BY": body.get("user_id", 1),
         }  # fmt: skip
-        return {"id": calendar.add_event(portal, values)["ID"]}
+        return {"id": entries.add(portal, values)["ID"]}
 
 
 _ASKED = {"kind", "users", "name", "description", "fields"}

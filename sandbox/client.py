@@ -79,6 +79,54 @@ class Sandbox:
         """One person out of the state."""
         return next(one for one in self.state("people") if one["id"] == number)
 
+    def entry(self, number: int) -> dict[str, Any]:
+        """One calendar entry out of the state."""
+        return next(one for one in self.state("calendar") if one["id"] == number)
+
+    def create_entry(self, owner_id: int, name: str, start: Any, end: Any, **facts: Any) -> dict[str, Any]:
+        """A calendar entry by hand: by its owner, or by `user_id`; times as ISO text or unix seconds."""
+        body = {"owner_id": owner_id, "name": name, "from": start, "to": end, **facts}
+        return dict(self.control("POST", "calendar", body))
+
+    def change_entry(self, number: int, **facts: Any) -> dict[str, Any]:
+        """Change an entry by hand (`start` and `end` move it); by its owner, or by `user_id`."""
+        names = {"start": "from", "end": "to"}
+        body = {names.get(name, name): value for name, value in facts.items()}
+        return dict(self.control("PATCH", f"calendar/{number}", body))
+
+    def delete_entry(self, number: int, **facts: Any) -> None:
+        """Delete an entry by hand; by its owner, or by `user_id`; with `occurrence` (a date) one time of it."""
+        self.control("DELETE", f"calendar/{number}", facts)
+
+    def task(self, number: int) -> dict[str, Any]:
+        """One task out of the state."""
+        return next(one for one in self.state("tasks") if one["id"] == number)
+
+    def act_on_task(self, number: int, action: str, **facts: Any) -> dict[str, Any]:
+        """complete, renew, start, pause, defer, approve, disapprove, delegate: by the responsible, or by `user_id`."""
+        return dict(self.control("POST", f"tasks/{number}/{action}", facts))
+
+    def change_task(self, number: int, **facts: Any) -> dict[str, Any]:
+        """Edit a task by hand: title, description, responsible_id, deadline, start_plan, end_plan."""
+        return dict(self.control("PATCH", f"tasks/{number}", facts))
+
+    def tick(self, number: int, item: int | str, done: bool = True, **facts: Any) -> dict[str, Any]:
+        """Tick (or untick) an item of a task's check-list, named by its id or its title."""
+        which = {"item_id": item} if isinstance(item, int) else {"title": item}
+        return dict(self.control("POST", f"tasks/{number}/tick", {**which, "done": done, **facts}))
+
+    def write_result(self, number: int, text: str, **facts: Any) -> dict[str, Any]:
+        """Write a result of a task; by its responsible, or by `user_id`."""
+        return dict(self.control("POST", f"tasks/{number}/result", {"text": text, **facts}))
+
+    def delete_task(self, number: int, **facts: Any) -> None:
+        """Delete a task by hand; by its creator, or by `user_id`."""
+        self.control("DELETE", f"tasks/{number}", facts)
+
+    def set_schedule(self, number: int = 0, **facts: Any) -> dict[str, Any]:
+        """Define a working schedule: name, type, shifts [{start, end, days, break, name}], exclusions, for_all."""
+        return dict(self.control("POST", "schedules", {**facts, **({"id": number} if number else {})}))
+
     def set_person(self, number: int, **facts: Any) -> dict[str, Any]:
         """Change a person: clock, absent, busy, active, own_leads_only, online ..."""
         return dict(self.control("PATCH", f"people/{number}", facts))
@@ -117,6 +165,16 @@ class Sandbox:
         """Open the application as a person: {url, fields, status, headers, body}; send=False only composes it."""
         body = {"user_id": user_id, "placement": placement, **facts}
         return dict(self.control("POST", f"applications/{self.client_id}/open", body))
+
+    def open_calendar(self, user_id: int, first: str = "", last: str = "", **facts: Any) -> dict[str, Any]:
+        """Open the application's view of the calendar; without dates for the present week."""
+        options = {"viewRangeFrom": first, "viewRangeTo": last, "URI": facts.pop("uri", "/calendar/")}
+        given = {name: value for name, value in options.items() if value}
+        return self.open(user_id, "CALENDAR_GRIDVIEW", options=given, **facts)
+
+    def open_menu(self, user_id: int, uri: str = "/crm/lead/", **facts: Any) -> dict[str, Any]:
+        """Open the application's item of the main menu, coming from the page `uri`."""
+        return self.open(user_id, "LEFT_MENU", options={"URI": uri}, **facts)
 
     def finish_install(self) -> None:
         """What BX24.installFinish does."""

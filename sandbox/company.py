@@ -50,7 +50,8 @@ PEOPLE = (
     (9, "Егор", "Петров", "M", "Старший замерщик", [5], False),
     (10, "Фёдор", "Рябов", "M", "Замерщик", [5], False),
 )
-
+# Who drives to clients has a company number of his own and a zone that he chose; others keep the portal's.
+MEASURERS = {"WORK_PHONE": "+74951234567", "TIME_ZONE": "Europe/Moscow"}
 
 STATUSES: dict[str, tuple[tuple[str, str, str | None, str], ...]] = {
     # entity -> (STATUS_ID, name, semantics, colour) in order
@@ -122,6 +123,7 @@ def found_company(portal: Portal) -> None:
             {
                 "ID": number, "NAME": name, "LAST_NAME": last_name, "PERSONAL_GENDER": gender, "WORK_POSITION": post,
                 "UF_DEPARTMENT": departments, "ADMIN": admin, "UF_PHONE_INNER": str(100 + number),
+                **(MEASURERS if 5 in departments else {}),
             },
         )  # fmt: skip
     portal["webhooks"].add(

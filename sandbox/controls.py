@@ -14,10 +14,10 @@ from urllib.parse import parse_qs
 
 import requests
 
-from sandbox import automation, company, crm, delivery, faults, frames, tasks, telephony, tokens
+from sandbox import automation, company, crm, delivery, entries, faults, frames, telephony, tokens
 from sandbox.filters import to_time
 from sandbox.method import Actor, RestError, Row, as_int
-from sandbox.methods import calendar, crm_timeline, people
+from sandbox.methods import crm_timeline, people
 from sandbox.portal import Portal
 from sandbox.rest import dump
 from sandbox.server import Request, Response
@@ -155,26 +155,13 @@ def _person(portal: Portal, row: Row) -> Row:
         "absent": _span(portal, row["ABSENT"]), "busy": _span(portal, row["BUSY"]),
         "busy_now": bool(row["BUSY"] and row["BUSY"]["from"] <= now < row["BUSY"]["to"]),
         "call": row["CALL"], "online": row["ONLINE"], "timezone": row["TIME_ZONE"],
-        "own_leads_only": row["OWN_LEADS_ONLY"],
+        "mobile": row["PERSONAL_MOBILE"], "work_phone": row["WORK_PHONE"], "inner_phone": row["UF_PHONE_INNER"],
+        "email": row["EMAIL"], "own_leads_only": row["OWN_LEADS_ONLY"],
     }  # fmt: skip
 
 
 def _span(portal: Portal, span: Row | None) -> Row | None:
     return None if span is None else {"from": portal.iso(span["from"]), "to": portal.iso(span["to"])}
-
-
-def _task(call_portal: Portal, row: Row) -> Row:
-    return {
-        "id": row["ID"], "title": row["TITLE"], "description": row["DESCRIPTION"],
-        "responsible_id": row["RESPONSIBLE_ID"],
-        "created_by": row["CREATED_BY"], "status": row["STATUS"], "deadline": call_portal.iso(row["DEADLINE"]),
-        "created": call_portal.iso(row["CREATED_DATE"]), "closed": call_portal.iso(row["CLOSED_DATE"]),
-        "crm": row["UF_CRM_TASK"],
-        "checklist": [
-            {"id": one["ID"], "parent_id": one["PARENT_ID"], "title": one["TITLE"], "done": one["IS_COMPLETE"] == "Y"}
-            for one in call_portal["checklist"].where(TASK_ID=row["ID"])
-        ],
-    }  # fmt: skip
 
 
 def _run(portal: Portal, row: Row) -> Row:
@@ -236,7 +223,6 @@ PARTS: dict[str, Callable[[Portal], Any]] = {
     "deals": lambda portal: _items(portal, crm.DEAL),
     "contacts": lambda portal: _items(portal, crm.CONTACT),
     "companies": lambda portal: _items(portal, crm.COMPANY),
-    "tasks": lambda portal: [_task(portal, row) for row in portal["tasks"]],
     "comments": lambda portal: [
         {"id": row["ID"], "entity_type": row["ENTITY_TYPE"], "entity_id": row["ENTITY_ID"], "text": row["COMMENT"],
          "author_id": row["AUTHOR_ID"], "created": portal.iso(row["CREATED"])}
@@ -268,12 +254,6 @@ PARTS: dict[str, Callable[[Portal], Any]] = {
         {"id": row["ID"], "dialog": row["DIALOG_ID"], "from": row["FROM_USER_ID"], "text": row["MESSAGE"],
             "at": portal.iso(row["AT"])}
         for row in portal["messages"]
-    ],
-    "calendar": lambda portal: [
-        {"id": row["ID"], "type": row["CAL_TYPE"], "owner_id": row["OWNER_ID"], "name": row["NAME"],
-            "from": portal.iso(row["FROM"]),
-         "to": portal.iso(row["TO"]), "accessibility": row["ACCESSIBILITY"], "crm": row["CRM"]}
-        for row in portal["calendar"]
     ],
     "robots": lambda portal: [_placed(row) for row in portal["robot_places"]],
     "robot_types": lambda portal: [_robot(row) for row in portal["robots"]],
@@ -475,7 +455,8 @@ def upgrade_application(world: World, portal: Portal, path: list[str], body: Row
 _FACTS = {
     "name": "NAME", "last_name": "LAST_NAME", "second_name": "SECOND_NAME", "department_ids": "UF_DEPARTMENT",
     "admin": "ADMIN",
-    "position": "WORK_POSITION", "email": "EMAIL", "mobile": "PERSONAL_MOBILE", "inner_phone": "UF_PHONE_INNER",
+    "position": "WORK_POSITION", "email": "EMAIL", "mobile": "PERSONAL_MOBILE", "work_phone": "WORK_PHONE",
+    "inner_phone": "UF_PHONE_INNER",
     "timezone": "TIME_ZONE", "active": "ACTIVE", "own_leads_only": "OWN_LEADS_ONLY", "online": "ONLINE",
     "user_type": "USER_TYPE",
 }  # fmt: skip
@@ -515,7 +496,7 @@ def _days(portal: Portal, row: Row, body: Row) -> None:
             for event in list(portal["calendar"].where(OWNER_ID=row["ID"], DESCRIPTION="#busy#")):
                 portal["calendar"].remove(event["ID"])
             if span is not None:
-                calendar.add_event(
+                entries.add(
                     portal,
                     {
                         "OWNER_ID": row["ID"],
@@ -923,39 +904,6 @@ def place_trigger(world: World, portal: Portal, path: list[str], body: Row) -> R
             {"ENTITY_TYPE_ID": kind, "STAGE_ID": stage, "CLIENT_ID": client_id, "CODE": str(body.get("code") or "")}
         )
         return {"id": row["ID"]}
-
-
-# --- tasks ----------------------------------------------------------------------------------------------------------
-
-
-@control("POST", "tasks/<>/<>")
-def act_on_task(world: World, portal: Portal, path: list[str], body: Row) -> Row:
-    only(body, "user_id", "to_user_id")
-    with portal.lock:
-        row = portal["tasks"].get(as_int(path[0]))
-        if row is None:
-            raise ControlError(f"no task {path[0]}", 404)
-        if path[1] not in ("complete", "renew", "start", "delegate", "approve", "disapprove", "pause", "defer"):
-            raise ControlError(f"no action {path[1]}", 404)
-        user = person(portal, body.get("user_id") or row["RESPONSIBLE_ID"])
-        if not tasks.actions(row, user)[path[1]]:
-            raise ControlError("the action is not allowed now")
-        actor = Actor(user["ID"])
-        if path[1] == "complete":
-            tasks.complete(portal, row, user, actor)
-        elif path[1] == "delegate":
-            tasks.delegate(portal, row, person(portal, body.get("to_user_id"))["ID"], actor)
-        else:
-            status = {
-                "renew": tasks.PENDING,
-                "start": tasks.PROGRESS,
-                "approve": tasks.COMPLETED,
-                "disapprove": tasks.PENDING,
-                "pause": tasks.PENDING,
-                "defer": tasks.DEFERRED,
-            }
-            tasks.update(portal, row, {"STATUS": status[path[1]]}, actor)
-        return _task(portal, row)
 
 
 # --- switches -------------------------------------------------------------------------------------------------------

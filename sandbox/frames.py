@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -52,6 +53,7 @@ def compose(portal: Portal, application: Row, user: Row, placement: str, options
         address = places[0]["HANDLER"]
     if not address:
         raise FrameRefused("У приложения нет адреса")
+    options = usual_options(portal, placement) | options
     token = tokens.issue(portal, application, user)
     sid = portal.secret(32)
     secure = str(int(portal.url.startswith("https:")))
@@ -71,6 +73,20 @@ def compose(portal: Portal, application: Row, user: Row, placement: str, options
     url = address + ("&" if "?" in address else "?") + query
     portal.held.setdefault("frames", {})[sid] = {"client_id": application["CLIENT_ID"], "user_id": user["ID"]}
     return {"url": url, "fields": fields, "sid": sid, "install": installing}
+
+
+def usual_options(portal: Portal, placement: str) -> Row:
+    """The context of a place that the opener need not know: that of the calendar's present week, of the main menu."""
+    if placement == "LEFT_MENU":
+        return {"URI": "/crm/lead/"}
+    if placement != "CALENDAR_GRIDVIEW":
+        return {}
+    today = datetime.fromtimestamp(portal.now(), portal.zone()).date()
+    monday = today - timedelta(days=today.weekday())
+    return {
+        "viewRangeFrom": monday.isoformat(), "viewRangeTo": (monday + timedelta(days=6)).isoformat(),
+        "URI": "/calendar/",
+    }  # fmt: skip
 
 
 def finish_install(portal: Portal, application: Row) -> None:

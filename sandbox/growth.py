@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from sandbox import company, crm, telephony
+from sandbox import company, crm, entries, telephony
 from sandbox.method import Actor
-from sandbox.methods import calendar
 from sandbox.portal import Portal, Table
 
 _WOMEN = ("Анна", "Вера", "Дарья", "Елена", "Инна", "Ксения", "Лариса", "Марина", "Нина", "Ольга", "Полина", "Юлия")
@@ -108,7 +107,7 @@ def _calendar(portal: Portal, wanted: int, owners: list[int]) -> None:
     while len(portal["calendar"]) < wanted:
         owner = random.choice(owners)
         start = midnight + random.randrange(-30, 30) * 86400 + random.randrange(6, 15) * 3600
-        calendar.add_event(
+        entries.add(
             portal,
             {
                 "OWNER_ID": owner, "CREATED_BY": owner, "NAME": random.choice(_MEETINGS),

@@ -27,7 +27,13 @@ BY_SCOPE: dict[str, list[str]] = {
     "telephony": ["CALL_CARD", "TELEPHONY_ANALYTICS_MENU"],
     "im": ["IM_SIDEBAR", "IM_TEXTAREA", "IM_NAVIGATION", "IM_CONTEXT_MENU", "IMMOBILE_CONTEXT_MENU"],
 }  # fmt: skip
+_WITH_OPTIONS = ("PAGE_BACKGROUND_WORKER", "TASK_VIEW_TAB", "TASK_VIEW_SIDEBAR")
 ONCE = ("PAGE_BACKGROUND_WORKER", "REST_APP_URI")
+
+
+def keeps_options(code: str) -> bool:
+    """Whether placement.bind keeps OPTIONS for that place; the other pages say that the values are not retained."""
+    return code.startswith("IM") or code.endswith("_DETAIL_ACTIVITY") or code in _WITH_OPTIONS
 
 
 def codes(scopes: frozenset[str] | set[str]) -> list[str]:

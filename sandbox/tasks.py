@@ -11,7 +11,7 @@ import uuid
 from typing import Any
 
 from sandbox import crm, delivery
-from sandbox.method import Actor, Row
+from sandbox.method import Actor, Row, as_int, as_map, yes
 from sandbox.portal import Portal
 
 PENDING, PROGRESS, SUPPOSED, COMPLETED, DEFERRED = 2, 3, 4, 5, 6
@@ -95,6 +95,16 @@ def _check(portal: Portal, row: Row) -> None:
             raise TaskError("endPlan", "Указана слишком большая длительность задачи")
 
 
+def needs_result(row: Row) -> bool:
+    """Whether the task must not be completed without a result (SE_PARAMETER, code 3)."""
+    return any(as_int(as_map(one).get("CODE")) == 3 and yes(as_map(one).get("VALUE")) for one in row["SE_PARAMETER"])
+
+
+def results(portal: Portal, row: Row, status: str = "") -> list[Row]:
+    """The task's results, of one status ("open", "closed") when named."""
+    return [one for one in portal["task_results"].where(TASK_ID=row["ID"]) if status in ("", one["STATUS"])]
+
+
 def create(portal: Portal, values: Row, actor: Actor) -> Row:
     """Store a new task; its CRM activity for each bound item, and ONTASKADD. TaskError for values that cannot be."""
     now = portal.now()
@@ -165,6 +175,9 @@ def update(portal: Portal, row: Row, values: Row, actor: Actor) -> bool:
     if not new:
         return False
     _check(portal, {**row, **new})
+    closing = new.get("STATUS") in (SUPPOSED, COMPLETED) and row["STATUS"] != SUPPOSED
+    if closing and needs_result({**row, **new}) and not results(portal, row, "open"):
+        raise TaskError("status", "Задача не может быть завершена без результата")
     now = portal.now()
     for key, value in new.items():
         portal["task_history"].add(
@@ -176,6 +189,10 @@ def update(portal: Portal, row: Row, values: Row, actor: Actor) -> bool:
         new |= {"CLOSED_BY": actor.user_id if closed else None, "CLOSED_DATE": now if closed else None}
         if new["STATUS"] == PROGRESS:
             new["DATE_START"] = row["DATE_START"] or now
+        if new["STATUS"] == COMPLETED:
+            # A result stays closed when the task is taken up again.
+            for one in results(portal, row, "open"):
+                one["STATUS"] = "closed"
     row.update(new)
     row["CHANGED_BY"], row["CHANGED_DATE"], row["ACTIVITY_DATE"] = actor.user_id, now, now
     _bind(portal, row, actor)
@@ -199,10 +216,11 @@ def delegate(portal: Portal, row: Row, to: int, actor: Actor) -> bool:
 
 
 def delete(portal: Portal, row: Row, actor: Actor) -> None:
-    """Remove a task with its check-lists and its activity."""
+    """Remove a task with its check-lists, its results and its activity."""
     portal["tasks"].remove(row["ID"])
-    for item in list(portal["checklist"].where(TASK_ID=row["ID"])):
-        portal["checklist"].remove(item["ID"])
+    for name in ("checklist", "task_results"):
+        for item in list(portal[name].where(TASK_ID=row["ID"])):
+            portal[name].remove(item["ID"])
     for activity in list(portal["activities"].where(TYPE_ID=3, ASSOCIATED_ENTITY_ID=row["ID"])):
         portal["activities"].remove(activity["ID"])
     portal.effect("delete", "task", row["ID"], actor.user_id, actor.via)
@@ -214,6 +232,80 @@ def _event(portal: Portal, change: str, row: Row, actor: Actor) -> None:
     after: Any = "undefined" if change == "DELETE" else {"ID": row["ID"]}
     data: Row = {
         "FIELDS_BEFORE": before, "FIELDS_AFTER": after,
-        "IS_ACCESSIBLE_BEFORE": "N" if change == "ADD" else "undefined", "IS_ACCESSIBLE_AFTER": "undefined",
+        "IS_ACCESSIBLE_BEFORE": "N" if change == "ADD" else "undefined",
+        "IS_ACCESSIBLE_AFTER": "N" if change == "DELETE" else "undefined",
     }  # fmt: skip
     delivery.emit(portal, f"ONTASK{change}", data, actor, entity=f"task {row['ID']}")
+
+
+# --- check-lists, messages, results -----------------------------------------------------------------------------------
+
+
+def tick(portal: Portal, row: Row, item: Row, done: bool, actor: Actor) -> bool:
+    """Tick or untick an item of a check-list; False and no event when it is so already."""
+    state = "Y" if done else "N"
+    if item["IS_COMPLETE"] == state:
+        return False
+    item["IS_COMPLETE"], item["TOGGLED_BY"], item["TOGGLED_DATE"] = state, actor.user_id, portal.now()
+    checklist_changed(portal, row, actor)
+    return True
+
+
+def checklist_changed(portal: Portal, row: Row, actor: Actor) -> None:
+    """What a change of a check-list does to its task."""
+    row["ACTIVITY_DATE"] = row["CHANGED_DATE"] = portal.now()
+    portal.effect("update", "task", row["ID"], actor.user_id, actor.via, fields=["CHECKLIST"])
+    _event(portal, "UPDATE", row, actor)
+
+
+def say(portal: Portal, row: Row, text: str, actor: Actor, *, author: int = 0) -> Row:
+    """Put a message into the task's chat and send ONTASKCOMMENTADD."""
+    message = portal["messages"].add(
+        {
+            "DIALOG_ID": f"chat{row['CHAT_ID']}", "FROM_USER_ID": author or actor.user_id, "MESSAGE": text,
+            "ATTACH": None, "KEYBOARD": None, "SYSTEM": False, "AT": portal.now(),
+        }
+    )  # fmt: skip
+    commented(portal, row, 0, actor, message=message["ID"])
+    return message
+
+
+def comment(portal: Portal, row: Row, text: str, actor: Actor, *, author: int = 0, files: Any = (),
+            at: float | None = None) -> Row:  # fmt: skip
+    """A comment of the old card."""
+    made = portal["task_comments"].add(
+        {
+            "TASK_ID": row["ID"], "AUTHOR_ID": author or actor.user_id, "POST_MESSAGE": text, "FILES": list(files),
+            "POST_DATE": at or portal.now(),
+        }
+    )  # fmt: skip
+    commented(portal, row, made["ID"], actor)
+    return made
+
+
+def commented(portal: Portal, row: Row, number: int, actor: Actor, *, message: int = 0) -> None:
+    """Send ONTASKCOMMENTADD; with the new card the comment has no id and the message has one."""
+    after: Row = {"ID": number, "TASK_ID": row["ID"]}
+    if message:
+        after["MESSAGE_ID"] = message
+    data = {
+        "FIELDS_BEFORE": "undefined", "FIELDS_AFTER": after, "IS_ACCESSIBLE_BEFORE": "undefined",
+        "IS_ACCESSIBLE_AFTER": "undefined",
+    }  # fmt: skip
+    row["ACTIVITY_DATE"] = portal.now()
+    portal.effect("create", "task comment", number or message, actor.user_id, actor.via, task=row["ID"])
+    delivery.emit(portal, "ONTASKCOMMENTADD", data, actor, entity=f"task {row['ID']}")
+
+
+def add_result(
+    portal: Portal, row: Row, text: str, actor: Actor, *, comment: int = 0, message: int = 0, files: Any = ()
+) -> Row:
+    """Keep a result of the task: of a comment (old card), of a message of its chat (new card), or by itself."""
+    made = portal["task_results"].add(
+        {
+            "TASK_ID": row["ID"], "COMMENT_ID": comment, "MESSAGE_ID": message, "AUTHOR_ID": actor.user_id,
+            "CREATED": portal.now(), "CHANGED": None, "STATUS": "open", "TEXT": text, "FILES": list(files),
+        }
+    )  # fmt: skip
+    portal.effect("create", "task result", made["ID"], actor.user_id, actor.via, task=row["ID"])
+    return made

@@ -7,7 +7,8 @@ import ssl
 from pathlib import Path
 from typing import Any
 
-from sandbox import cases as cases  # declares its controls
+from sandbox import acts as acts  # declares its controls
+from sandbox import cases as cases  # likewise
 from sandbox import controls, disk, oauth, pull, rest
 from sandbox.company import found_company
 from sandbox.method import load_methods

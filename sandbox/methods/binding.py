@@ -276,7 +276,8 @@ def placement_bind(call: Call) -> bool:
     table.add(
         {
             "CLIENT_ID": application["CLIENT_ID"], "PLACEMENT": code, "HANDLER": handler, "USER_ID": user_id,
-            "OPTIONS": options, "TITLE": call.text("TITLE") or own["TITLE"] or application["TITLE"],
+            "OPTIONS": options if placements.keeps_options(code) else {},
+            "TITLE": call.text("TITLE") or own["TITLE"] or application["TITLE"],
             "DESCRIPTION": call.text("DESCRIPTION") or own["DESCRIPTION"], "LANG_ALL": languages,
         }
     )  # fmt: skip

@@ -5,17 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sandbox import delivery
+from sandbox import delivery, entries
+from sandbox.entries import DAY, KINDS, section_of, sees
 from sandbox.filters import to_time
-from sandbox.method import Call, RestError, Row, as_int, as_map, method, plain
-from sandbox.methods.calendar import as_entry, owner_of, section_of, sees
+from sandbox.method import Call, RestError, Row, as_int, as_map, method, plain, yes
+from sandbox.methods.calendar import as_entry, found, need, owner_of, refusal
 
 
 def _need(call: Call, name: str) -> Any:
-    value = call.get(name)
-    if value in (None, "", []):
-        raise RestError("", f'The required parameter "{name}" for the method "{call.method.name}" is not set', 400)
-    return value
+    need(call, name)
+    return call.get(name)
 
 
 # --- sections ---------------------------------------------------------------------------------------------------------
@@ -36,13 +35,12 @@ def _section_values(call: Call) -> Row:
 
 
 def _section(call: Call) -> Row:
-    kind, owner = owner_of(call)
-    number = as_int(call.get("id"))
-    if number is None:
-        raise RestError("", "Section ID is not set.", 400)
-    row = call.portal["sections"].get(number)
+    kind, owner = owner_of(call, own=True)
+    if call.get("id") in (None, "", []):
+        raise refusal(call, "Section ID is not set")
+    row = call.portal["sections"].get(as_int(call.get("id")))
     if row is None or (row["CAL_TYPE"], row["OWNER_ID"]) != (kind, owner):
-        raise RestError("", "Access denied", 400)
+        raise refusal(call, "Access denied")
     return row
 
 
@@ -55,7 +53,7 @@ def _event(call: Call, change: str, number: int) -> None:
 @method("calendar.section.add", scope="calendar", writes=True,
         params="type ownerId name description color text_color export")  # fmt: skip
 def section_add(call: Call) -> int:
-    kind, owner = owner_of(call)
+    kind, owner = owner_of(call, own=True)
     values = _section_values(call)
     if not values.get("NAME", "").strip():
         raise RestError("", 'Invalid value for the "name" parameter', 400)
@@ -97,17 +95,19 @@ def section_delete(call: Call) -> bool:
 def _invited(call: Call, text: str) -> Row:
     number = as_int(_need(call, "eventId"))
     row = call.portal["calendar"].get(number)
-    if row is None or not sees(call, row):
+    if row is None or not sees(call.portal, call.user, row):
         raise RestError("", text, 400)
     return row
 
 
 @method("calendar.meeting.status.get", scope="calendar", params="eventId")
 def meeting_get(call: Call) -> str:
+    if call.get("eventId") in (None, "", []):
+        # The page of this method shows the text with the other method's name.
+        text = 'The required parameter "eventId" for the method "calendar.meeting.status.set" is not set'
+        raise RestError("", text, 400)
     row = _invited(call, "An error occurred while retrieving the status")
-    if row["CREATED_BY"] == call.user_id:
-        return "H"
-    return plain(row.get("ANSWERS", {}).get(str(call.user_id), "Q"))
+    return entries.answer_of(row, call.user_id)
 
 
 @method("calendar.meeting.status.set", scope="calendar", params="eventId status", writes=True)
@@ -163,25 +163,23 @@ def user_settings_set(call: Call) -> bool:
 @method("calendar.event.get.nearest", scope="calendar",
         params="type ownerId days forCurrentUser maxEventsCount detailUrl")  # fmt: skip
 def nearest(call: Call) -> list[Row]:
-    kind = call.text("type") or "user"
-    own = call.get("forCurrentUser") is None or plain(call.get("forCurrentUser")) in ("1", "Y", "true")
-    owner = call.user_id if own or not call.integer("ownerId") else call.integer("ownerId")
-    if kind not in ("user", "group", "company_calendar"):
+    kind, owner = call.text("type") or "user", call.integer("ownerId")
+    if kind not in KINDS:
         raise RestError("", "Access denied", 400)
+    if call.get("forCurrentUser") is None or yes(call.get("forCurrentUser")):
+        kind, owner = "user", call.user_id
     now = call.portal.now()
-    until = now + call.integer("days", 60) * 86400
-    found = [
-        row
-        for row in call.portal["calendar"]
-        if row["CAL_TYPE"] == kind and (kind != "user" or owner in (row["OWNER_ID"], *row["ATTENDEES"]))
-        and row["TO"] >= now and row["FROM"] <= until and sees(call, row)
-    ]  # fmt: skip
-    found.sort(key=lambda row: (row["FROM"], row["ID"]))
+    until = now + min(3660, max(0, call.integer("days", 60))) * DAY
+    shown = sorted((span[0], row["ID"], span[1]) for row, span in found(call, kind, owner, now, until))
     count = call.integer("maxEventsCount", 0)
-    made = [as_entry(call, row) for row in (found[:count] if count > 0 else found)]
-    page = call.text("detailUrl").replace("#user_id#", str(owner)) or f"/company/personal/user/{owner}/calendar/"
-    for entry in made:
-        entry["~detailUrl"] = f"{page}?EVENT_ID={entry['ID']}"
+    made = []
+    for start, number, finish in shown[:count] if count > 0 else shown:
+        row = call.portal["calendar"].rows[number]
+        entry = as_entry(call, row, (start, finish))
+        if call.text("detailUrl"):
+            page = call.text("detailUrl").partition("?")[0].replace("#user_id#", str(owner or call.user_id))
+            entry["~detailUrl"] = f"{page}?EVENT_ID={entry['ID']}"
+        made.append(entry)
     return made
 
 
@@ -248,10 +246,10 @@ def resource_bookings(call: Call) -> list[Row]:
     zone, now = call.portal.zone(), call.portal.now()
     low = to_time(given.get("from"), zone) or now - 31 * 86400
     high = (to_time(given.get("to"), zone) or now + 92 * 86400) + 86400
-    found = []
+    made = []
     for row in call.portal["calendar"].where(CAL_TYPE="resource"):
         if row["TO"] < low or row["FROM"] >= high:
             continue
         if row["SECTION_ID"] in wanted or row["ID"] in ids:
-            found.append(as_entry(call, row) | {"RESOURCE_BOOKING_ID": str(row["ID"])})
-    return found
+            made.append(as_entry(call, row) | {"RESOURCE_BOOKING_ID": str(row["ID"])})
+    return made

@@ -11,6 +11,7 @@ from sandbox import company, delivery, dto, userfields
 from sandbox.filters import Column, select_rows
 from sandbox.method import Call, Page, RestError, Row, as_int, as_list, as_map, method, plain, yes
 from sandbox.methods.people import subordinates
+from sandbox.portal import Portal, Table
 from sandbox.v3 import V3Error, invalid
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
@@ -335,27 +336,46 @@ def ranges_check(call: Call) -> Any:
     return False
 
 
+def schedules(portal: Portal) -> Table:
+    """The working schedules: the one that every portal begins with (fixed, five days), and those that people define."""
+    table = portal["schedules"]
+    if not table.last:
+        shift = {"NAME": "", "BREAK_DURATION": 3600, "WORK_TIME_START": 32400, "WORK_TIME_END": 64800,
+            "WORK_DAYS": "12345"}  # fmt: skip
+        table.add({"NAME": "Для всех", "TYPE": "FIXED", "FOR_ALL": True, "SHIFTS": [shift], "EXCLUSIONS": [],
+            "CREATED": portal["users"].rows[1]["DATE_REGISTER"], "CREATED_BY": 0, "UPDATED_BY": 1})  # fmt: skip
+    return table
+
+
 @method("timeman.schedule.get", scope="timeman", params="id")
-def schedule_get(call: Call) -> Row:
-    """The one schedule of this portal (fixed, five days); another id is an empty answer."""
-    if call.integer("id") != 1:
-        return {}
-    boss = [f"U{call.portal['departments'].rows[1]['UF_HEAD']}"]
+def schedule_get(call: Call) -> Row | list[Row]:
+    """A working schedule; another id is an empty list."""
+    row = schedules(call.portal).get(as_int(call.get("id")))
+    if row is None:
+        return []
+    number, portal = row["ID"], call.portal
+    boss = [f"U{portal['departments'].rows[1]['UF_HEAD']}"]
     none = dict.fromkeys(
         ("MAX_OFFSET_START", "MIN_OFFSET_END", "RELATIVE_START_FROM", "RELATIVE_START_TO", "RELATIVE_END_FROM",
             "RELATIVE_END_TO", "MAX_SHIFT_START_DELAY"), -1,
     )  # fmt: skip
+    first = row["SHIFTS"][0] if row["SHIFTS"] else {"WORK_TIME_START": 0, "WORK_TIME_END": 0}
     return {
-        "ID": 1, "NAME": "Для всех", "SCHEDULE_TYPE": "FIXED", "REPORT_PERIOD": "MONTH",
-        "REPORT_PERIOD_OPTIONS": {"START_WEEK_DAY": 0}, "CALENDAR_ID": 1, "ALLOWED_DEVICES": {"browser": True},
-        "DELETED": "0", "IS_FOR_ALL_USERS": True, "WORKTIME_RESTRICTIONS": ["[]"], "CONTROLLED_ACTIONS": 3,
-        "UPDATED_BY": 1, "DELETED_BY": 0, "DELETED_AT": "", "CREATED_BY": 0,
-        "CREATED_AT": call.portal.iso(call.portal.user(1)["DATE_REGISTER"]),  # type: ignore[index]
-        "SHIFTS": [{"ID": 1, "NAME": "", "BREAK_DURATION": 3600, "WORK_TIME_START": 32400, "WORK_TIME_END": 64800,
-            "WORK_DAYS": "12345", "SCHEDULE_ID": 1, "DELETED": False}],
-        "CALENDAR": {"ID": 1, "NAME": "", "PARENT_CALENDAR_ID": 0, "SYSTEM_CODE": "", "EXCLUSIONS": []},
+        "ID": number, "NAME": row["NAME"], "SCHEDULE_TYPE": row["TYPE"], "REPORT_PERIOD": "MONTH",
+        "REPORT_PERIOD_OPTIONS": {"START_WEEK_DAY": 0}, "CALENDAR_ID": number, "ALLOWED_DEVICES": {"browser": True},
+        "DELETED": "0", "IS_FOR_ALL_USERS": row["FOR_ALL"], "WORKTIME_RESTRICTIONS": ["[]"], "CONTROLLED_ACTIONS": 3,
+        "UPDATED_BY": row["UPDATED_BY"], "DELETED_BY": 0, "DELETED_AT": "", "CREATED_BY": row["CREATED_BY"],
+        "CREATED_AT": portal.iso(row["CREATED"]),
+        "SHIFTS": [
+            {"ID": (number - 1) * 10 + index, **shift, "SCHEDULE_ID": number, "DELETED": False}
+            for index, shift in enumerate(row["SHIFTS"], 1)
+        ],
+        "CALENDAR": {"ID": number, "NAME": "", "PARENT_CALENDAR_ID": 0, "SYSTEM_CODE": "",
+            "EXCLUSIONS": row["EXCLUSIONS"]},
         "SCHEDULE_VIOLATION_RULES": {
-            "ID": 1, "SCHEDULE_ID": 1, "ENTITY_CODE": "UA", "MAX_EXACT_START": 33300, "MIN_EXACT_END": 63900, **none,
+            "ID": number, "SCHEDULE_ID": number, "ENTITY_CODE": "UA",
+            "MAX_EXACT_START": first["WORK_TIME_START"] + 900, "MIN_EXACT_END": max(0, first["WORK_TIME_END"] - 900),
+            **none,
             "MIN_DAY_DURATION": 28800, "MAX_ALLOWED_TO_EDIT_WORK_TIME": 900, "MAX_WORK_TIME_LACK_FOR_PERIOD": 3600,
             "PERIOD_TIME_LACK_AGENT_ID": 0, "MISSED_SHIFT_START": 0,
             "USERS_TO_NOTIFY": {"FIXED_START_END": boss, "FIXED_PER_RECORD": boss, "FIXED_EDIT_WORKTIME": boss,

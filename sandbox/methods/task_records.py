@@ -6,9 +6,10 @@ task's chat: it can be added by the old method and cannot be read or changed by 
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from sandbox import delivery, dto, tasks
+from sandbox import dto, tasks
 from sandbox.filters import Column, select_rows, to_time
 from sandbox.method import Call, Page, RestError, Row, as_int, as_list, method, plain
 from sandbox.methods.tasks import task_or_refuse
@@ -85,31 +86,6 @@ def _files(call: Call, value: Any) -> list[int]:
     return found
 
 
-def say(call: Call, task: Row, text: str, *, author: int = 0) -> Row:
-    """Put a message into the task's chat and send ONTASKCOMMENTADD."""
-    message = call.portal["messages"].add(
-        {
-            "DIALOG_ID": f"chat{task['CHAT_ID']}", "FROM_USER_ID": author or call.user_id, "MESSAGE": text,
-            "ATTACH": None, "KEYBOARD": None, "SYSTEM": False, "AT": call.portal.now(),
-        }
-    )  # fmt: skip
-    _commented(call, task, 0, message["ID"])
-    return message
-
-
-def _commented(call: Call, task: Row, number: int, message: int = 0) -> None:
-    after: Row = {"ID": number, "TASK_ID": task["ID"]}
-    if message:
-        after["MESSAGE_ID"] = message
-    data = {
-        "FIELDS_BEFORE": "undefined", "FIELDS_AFTER": after, "IS_ACCESSIBLE_BEFORE": "undefined",
-        "IS_ACCESSIBLE_AFTER": "undefined",
-    }  # fmt: skip
-    task["ACTIVITY_DATE"] = call.portal.now()
-    call.portal.effect("create", "task comment", number or message, call.user_id, "rest", task=task["ID"])
-    delivery.emit(call.portal, "ONTASKCOMMENTADD", data, call.actor, entity=f"task {task['ID']}")
-
-
 @method("task.commentitem.add", scope="task", params="TASKID FIELDS", writes=True)
 def comment_add(call: Call) -> int:
     number = argument(call, 0, "TASKID", "taskId")
@@ -127,14 +103,9 @@ def comment_add(call: Call) -> int:
     files = _files(call, given.get("UF_FORUM_MESSAGE_DOC"))
     author = as_int(given.get("AUTHOR_ID")) if call.admin else None
     if call.portal.settings.task_card == "new":
-        return int(say(call, task, text, author=author or 0)["ID"])
-    row = call.portal["task_comments"].add(
-        {
-            "TASK_ID": task["ID"], "AUTHOR_ID": author or call.user_id, "POST_MESSAGE": text, "FILES": files,
-            "POST_DATE": to_time(given.get("POST_DATE"), call.portal.zone()) or call.portal.now(),
-        }
-    )  # fmt: skip
-    _commented(call, task, row["ID"])
+        return int(tasks.say(call.portal, task, text, call.actor, author=author or 0)["ID"])
+    at = to_time(given.get("POST_DATE"), call.portal.zone())
+    row = tasks.comment(call.portal, task, text, call.actor, author=author or 0, files=files, at=at)
     return int(row["ID"])
 
 
@@ -337,25 +308,17 @@ def _whole(call: Call, name: str) -> int:
     return number
 
 
+_MARKUP = re.compile(r"\[(/?)([bius])\]", re.IGNORECASE)
+
+
 def _result(call: Call, row: Row) -> Row:
     iso = call.portal.iso
     return {
         "id": row["ID"], "taskId": row["TASK_ID"], "commentId": row["COMMENT_ID"], "createdBy": row["AUTHOR_ID"],
         "createdAt": iso(row["CREATED"]), "updatedAt": iso(row["CHANGED"] or row["CREATED"]),
-        "status": 0 if row["STATUS"] == "open" else 1, "text": row["TEXT"], "formattedText": row["TEXT"],
-        "files": row["FILES"] or None,
+        "status": 0 if row["STATUS"] == "open" else 1, "text": row["TEXT"],
+        "formattedText": _MARKUP.sub(lambda tag: f"<{tag[1]}{tag[2].lower()}>", row["TEXT"]), "files": row["FILES"],
     }  # fmt: skip
-
-
-def _new_result(call: Call, task: Row, text: str, *, comment: int = 0, message: int = 0, files: Any = ()) -> Row:
-    row = call.portal["task_results"].add(
-        {
-            "TASK_ID": task["ID"], "COMMENT_ID": comment, "MESSAGE_ID": message, "AUTHOR_ID": call.user_id,
-            "CREATED": call.portal.now(), "CHANGED": None, "STATUS": "open", "TEXT": text, "FILES": list(files),
-        }
-    )  # fmt: skip
-    call.portal.effect("create", "task result", row["ID"], call.user_id, "rest", task=task["ID"])
-    return row
 
 
 def _result_comment(call: Call) -> tuple[Row, Row]:
@@ -371,10 +334,12 @@ def _result_comment(call: Call) -> tuple[Row, Row]:
 @method("tasks.task.result.addFromComment", scope="task", params="commentId", writes=True)
 def result_from_comment(call: Call) -> Row:
     task, comment = _result_comment(call)
-    if call.portal["task_results"].first(COMMENT_ID=comment["ID"]) is not None:
+    # A closed result may be followed by another one of the same comment.
+    if call.portal["task_results"].first(COMMENT_ID=comment["ID"], STATUS="open") is not None:
         raise RestError("0", "Result already exists.", 400)
     text, files = comment["POST_MESSAGE"], comment["FILES"]
-    return _result(call, _new_result(call, task, text, comment=comment["ID"], files=files))
+    made = tasks.add_result(call.portal, task, text, call.actor, comment=comment["ID"], files=files)
+    return _result(call, made) | {"files": None}
 
 
 @method("tasks.task.result.deleteFromComment", scope="task", params="commentId", writes=True)
@@ -437,7 +402,7 @@ def result_add(call: Call) -> Row:
     if lacking:
         raise required(*lacking)
     task = _readable(call, dto.whole(fields, "taskId"))
-    return {"item": _result_item(call, _new_result(call, task, dto.text(fields, "text")))}
+    return {"item": _result_item(call, tasks.add_result(call.portal, task, dto.text(fields, "text"), call.actor))}
 
 
 @method("tasks.task.result.addfromchatmessage", scope="tasks", version=3, writes=True)
@@ -451,7 +416,8 @@ def result_from_message(call: Call) -> Row:
     if message is None or task is None:
         raise invalid(("messageId", "Message is not from task chat"))
     _readable(call, task["ID"])
-    return {"item": _result_item(call, _new_result(call, task, message["MESSAGE"], message=message["ID"]))}
+    made = tasks.add_result(call.portal, task, message["MESSAGE"], call.actor, message=message["ID"])
+    return {"item": _result_item(call, made)}
 
 
 def _own_result(call: Call) -> Row:
@@ -499,7 +465,8 @@ def message_send(call: Call) -> Row:
     lacking = [name for name in ("taskId", "text") if fields.get(name) in (None, "")]
     if lacking:
         raise required(*lacking)
-    say(call, _readable(call, dto.whole(fields, "taskId")), dto.text(fields, "text"))
+    task = _readable(call, dto.whole(fields, "taskId"))
+    tasks.say(call.portal, task, dto.text(fields, "text"), call.actor)
     return {"result": True}
 
 

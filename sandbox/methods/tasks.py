@@ -38,6 +38,9 @@ def read_values(call: Call, given: Row, *, new: bool) -> Row:
             if at is None and plain(upper[name]):
                 raise _core(f"Неверный формат даты в поле {name}")
             values[name] = at
+    if ("START_DATE_PLAN" in upper) != ("END_DATE_PLAN" in upper):
+        # The table of fields: each must be passed along with the other. It has no text for the refusal.
+        raise _core("START_DATE_PLAN и END_DATE_PLAN передаются вместе")
     for name in _FLAGS:
         if name in upper:
             values[name] = "Y" if yes(upper[name]) else "N"
@@ -195,15 +198,14 @@ def as_task(call: Call, row: Row, selected: list[str] | None = None, *, listed: 
         made["responsible"] = _person(call, row["RESPONSIBLE_ID"])
     if wanted is None or "NEW_COMMENTS_COUNT" in wanted:
         made["newCommentsCount"] = 0
-    needs_result = any(
-        as_int(as_map(one).get("CODE")) == 3 and yes(as_map(one).get("VALUE")) for one in row["SE_PARAMETER"]
-    )
+    needs_result = tasks.needs_result(row)
     if listed:
         late = row["DEADLINE"] is not None and row["STATUS"] < tasks.SUPPOSED and row["DEADLINE"] < portal.now()
         extra: Row = {
             "lengthDeadline": str(int((row["DEADLINE"] or 0) - row["CREATED_DATE"])) if row["DEADLINE"] else None,
-            "taskRequireResult": "Y" if needs_result else "N", "taskHasOpenResult": "N", "taskHasResult": "N",
-            "timeElapsed": None,
+            "taskRequireResult": "Y" if needs_result else "N",
+            "taskHasOpenResult": "Y" if tasks.results(portal, row, "open") else "N",
+            "taskHasResult": "Y" if tasks.results(portal, row) else "N", "timeElapsed": None,
             "timerIsRunningForCurrentUser": "N", "parsedDescription": row["DESCRIPTION"],
             "counter": {
                 "counters": {"expired": int(late), "newComments": 0, "projectExpired": 0, "projectNewComments": 0,
@@ -308,10 +310,13 @@ def _move(name: str, status: int | None) -> None:
         row = task_or_refuse(call)
         if not tasks.actions(row, call.user)[name]:
             raise _forbidden()
-        if status is None:
-            tasks.complete(call.portal, row, call.user, call.actor)
-        else:
-            tasks.update(call.portal, row, {"STATUS": status}, call.actor)
+        try:
+            if status is None:
+                tasks.complete(call.portal, row, call.user, call.actor)
+            else:
+                tasks.update(call.portal, row, {"STATUS": status}, call.actor)
+        except tasks.TaskError:
+            raise _forbidden() from None
         return {"task": as_task(call, row)}
 
 
@@ -604,12 +609,6 @@ def _check_values(given: Row) -> Row:
     return values
 
 
-def _touched(call: Call, task: Row) -> None:
-    task["ACTIVITY_DATE"] = task["CHANGED_DATE"] = call.portal.now()
-    call.portal.effect("update", "task", task["ID"], call.user_id, "rest", fields=["CHECKLIST"])
-    tasks._event(call.portal, "UPDATE", task, call.actor)
-
-
 @method("task.checklistitem.add", scope="task", params="TASKID FIELDS", writes=True)
 def check_add(call: Call) -> int:
     task = _check_task(call, "add")
@@ -633,7 +632,7 @@ def check_add(call: Call) -> int:
         if parent is None or parent["TASK_ID"] != task["ID"]:
             raise _exception(8, "Parent item not found", "ACTION_FAILED_TO_BE_PROCESSED")
     row = _store(call, task, values)
-    _touched(call, task)
+    tasks.checklist_changed(call.portal, task, call.actor)
     return int(row["ID"])
 
 
@@ -681,17 +680,29 @@ def check_update(call: Call) -> None:
         raise _exception(8, "Item name not specified", "ACTION_FAILED_TO_BE_PROCESSED")
     if any(item[key] != value for key, value in values.items()):
         item.update(values)
-        _touched(call, task)
+        tasks.checklist_changed(call.portal, task, call.actor)
 
 
 def _toggle(name: str, state: str) -> None:
     @method(f"task.checklistitem.{name}", scope="task", params="TASKID ITEMID", writes=True)
     def act(call: Call) -> bool:
-        task, item = _check_item(call, name)
+        for index, (parameter, label) in enumerate((("TASKID", "taskId"), ("ITEMID", "itemId"))):
+            value, about = call.get(parameter), f"Param #{index} ({label})"
+            if value in (None, ""):
+                text = f"{about} expected by method ctaskchecklistitem::{name}(), but not given."
+                raise _exception(256, text, "WRONG_ARGUMENTS")
+            if as_int(value) is None:
+                text = f"{about} for method ctaskchecklistitem::{name}() {_NO_INTEGER}"
+                raise _exception(256, text, "WRONG_ARGUMENTS")
+            if call.integer(parameter) <= 0:
+                raise RestError("ERROR_CORE", "TASKS_ERROR_ASSERT_EXCEPTION<br>", 400)
+        # The item is found by its own id, whatever task is named; there is none: false.
+        item = call.portal["checklist"].get(call.integer("ITEMID"))
+        task = call.portal["tasks"].get(item["TASK_ID"]) if item else None
+        if item is None or task is None or not tasks.can_read(call.portal, task, call.user):
+            return False
         _may_edit(call, task, "Toggling item")
-        if item["IS_COMPLETE"] != state:
-            item["IS_COMPLETE"], item["TOGGLED_BY"], item["TOGGLED_DATE"] = state, call.user_id, call.portal.now()
-            _touched(call, task)
+        tasks.tick(call.portal, task, item, state == "Y", call.actor)
         return True
 
 
@@ -708,7 +719,7 @@ def check_delete(call: Call) -> bool:
         if row["ID"] in gone or row["PARENT_ID"] in gone:
             gone.add(row["ID"])
             call.portal["checklist"].remove(row["ID"])
-    _touched(call, task)
+    tasks.checklist_changed(call.portal, task, call.actor)
     return True
 
 
@@ -726,4 +737,4 @@ def check_move(call: Call) -> None:
     item["PARENT_ID"] = after["PARENT_ID"]
     for index, row in enumerate(siblings):
         row["SORT_INDEX"] = index
-    _touched(call, task)
+    tasks.checklist_changed(call.portal, task, call.actor)

@@ -20,7 +20,7 @@ _MORE = dict.fromkeys(
     "the example answers more fields than its own request selects",
 )
 _FULL = {"result.#[]": "the example's answer is that of USER_DATA = N, its request asks for Y"}
-_ALONE = {"RELATIONS": "exceptions of recurring calendar entries are not served"}
+_ALONE = {"RELATIONS": "belongs to an entry that was parted from a series; the example's was"}
 DIFFERS: dict[str, dict[str, str]] = {
     **dict.fromkeys(("api/tasks.task.field.get", "api/tasks.task.field.list", "api/tasks.task.access.field.get",
         "api/tasks.task.access.field.list"), _MORE),

@@ -134,7 +134,8 @@ NO_REFUSAL |= {
     "api/tasks.task.field.list", "api/tasks.task.access.field.list", "api/tasks.task.chat.message.field.list",
     "api/tasks.task.file.field.list",
 }  # fmt: skip
-NO_OBJECT |= {"task.stages.add", "task.stages.canmovetask"}
+# An item that does not exist is not ticked: the documented answer is false.
+NO_OBJECT |= {"task.stages.add", "task.stages.canmovetask", "task.checklistitem.complete", "task.checklistitem.renew"}
 for _name in ("tasks.task", "tasks.task.access", "tasks.task.chat.message", "tasks.task.file"):
     ABSENT[f"api/{_name}.field.get"] = {"name": "nothing"}
 ABSENT |= {
@@ -283,7 +284,11 @@ NO_REFUSAL |= {
     "timeman.timecontrol.settings.get", "timeman.timecontrol.settings.set", "api/timeman.record.field.list",
     "calendar.user.settings.get", "calendar.resource.list",
 }  # fmt: skip
-NO_OBJECT |= {"calendar.event.get.nearest", "calendar.resource.add", "user.access"}
+# No entry is null, no calendar of an unknown owner an empty list: their pages name no error.
+NO_OBJECT |= {
+    "calendar.event.get.nearest", "calendar.event.getbyid", "calendar.section.get", "calendar.resource.add",
+    "user.access",
+}  # fmt: skip
 NONSENSE["user.access"] = {}
 ABSENT |= {
     "user.add": {"EMAIL": "nobody", "UF_DEPARTMENT": [999999]},

@@ -34,7 +34,7 @@ BY_DESIGN = {
     ".messages[].params.": "what a message carries depends on who made it: the example's came from the system",
     ".group6": "the same for calendars of groups",
     ".group.": "no workgroups are served: a task's group is the documented empty list",
-    ".RELATIONS": "exceptions of recurring calendar entries are not served",
+    ".RELATIONS": "belongs to an entry that was parted from a series; the example's was",
     ".ACCESS.": "keyed by access codes, of which each portal has its own",
     "[].IS_ENABLED": "belongs to invoices and smart processes, which this portal does not have",
     "[].CATEGORY_": "name and order belong to categories of contacts and companies, which this portal does not have",
