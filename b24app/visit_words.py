@@ -194,7 +194,7 @@ def words(facts: Seen, row: VisitRow, *, bbcode: bool) -> dict[str, str]:
         "link": facts.office.link(facts.ref),
         "address": row.address,
         "when": when(facts, row),
-        "date": f"{day_text(start.date(), 'ru')}",
+        "date": day_text(start.date(), "ru", start.year),
         "time": f"{start:%H:%M}",
         "measurer": facts.crew.name(row.measurer_id),
         "measurer_phone": phone_text(person.phones[0], country) if person is not None and person.phones else "",
