@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from .office import Office, playbook, running, running_office
+from .shop import Shop, running_shop
 
 ROWS = pytest.StashKey[list[tuple[str, ...]]]()
 COSTS = pytest.StashKey[list[tuple[str, ...]]]()
@@ -52,6 +53,21 @@ def shared_waiting_office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def waiting_office(shared_waiting_office: Office) -> Office:
     """The office that waits, on an ordinary morning."""
     return tidied(shared_waiting_office)
+
+
+@pytest.fixture(scope="session")
+def shared_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """The kitchen shop that measures."""
+    with running_shop(tmp_path_factory.mktemp("shop")) as shop:
+        yield shop
+
+
+@pytest.fixture
+def shop(shared_shop: Shop) -> Shop:
+    """The shop on a morning without visits."""
+    _sizes[id(shared_shop.office)] = shared_shop.office.log_sizes()
+    shared_shop.morning()
+    return shared_shop
 
 
 @pytest.hookimpl(wrapper=True)
