@@ -17,6 +17,7 @@ from b24app.playbook import (
     Decline,
     DeclineReason,
     LocalText,
+    Measurement,
     Playbook,
     Process,
     Stage,
@@ -84,6 +85,7 @@ def exported(
         kind: _Export(kind, getattr(playbook, kind), here, rows, left).process() for kind, here in present.items()
     }
     made = playbook.model_copy(update={"name": name, **processes})
+    made = made.model_copy(update={"measurement": _measuring(made, left)})
     text = to_toml(made)
     if left:
         text += "\n# Не вошло / left out:\n" + "".join(f"# {one}\n" for one in left)
@@ -253,6 +255,23 @@ def _pruned(process: Process) -> Process:
             )
         }
     )
+
+
+def _measuring(playbook: Playbook, left: list[str]) -> Measurement | None:
+    """The rules of measurements, where the portal has the stage and fields that they cannot do without."""
+    rules = playbook.measurement
+    if rules is None:
+        return None
+    process = playbook.lead if rules.process == "lead" else playbook.deal
+    known = {one.key for one in process.fields}
+    work = tuple(kind for kind in rules.work if kind.only_if is None or kind.only_if.field in known)
+    useless = {path for path, _ in rules.mistakes(process)} & {"sum"}
+    kept = rules.model_copy(update={"work": work, **dict.fromkeys(useless)})
+    lacks = [f"{path}: {text}" for path, text in kept.mistakes(process)]
+    if lacks or not work:
+        left.append(f"measurement: {'; '.join(lacks) or 'work'}")
+        return None
+    return kept
 
 
 def _names(rule: Any) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -144,7 +145,8 @@ def test_a_fresh_portal_gets_the_missing_and_its_delivered_names_are_changed() -
     found = states(portal.apply())
     assert {key for key, state in found.items() if state == "add"} == {
         "lead.stage:offer_sent", "lead.stage:measurement", "lead.field:theme", "lead.field:client_type",
-        "lead.field:preliminary_sum", "lead.field:address", "lead.decline",
+        "lead.field:preliminary_sum", "lead.field:address", "lead.field:measurer", "lead.field:measure_at",
+        "lead.decline",
     }  # fmt: skip
     assert {key for key, state in found.items() if state == "update"} == {
         "lead.stage:new", "lead.stage:client", "lead.stage:junk",
@@ -377,6 +379,61 @@ def test_deals_of_another_pipeline_are_looked_for_there() -> None:
 
 def test_a_playbook_written_and_read_again_is_the_same() -> None:
     assert parse_playbook(to_toml(KITCHEN), "again") == KITCHEN
+
+
+MEASURING = """
+sms = "Замер {date}"
+rounds = 5
+users = [9, 10]
+over_night = true
+checklist = { items = ["Снять размеры"] }
+work = [
+    { key = "a", name = { ru = "А", en = "A" }, minutes = 240, only_if = { field = "theme", one_of = ["шкаф"] } },
+    { key = "b", name = { ru = "Б", en = "B" }, minutes = 120, skills = ["x"] },
+]
+zones = [{ key = "north", name = "Север", words = ["Мытищи"] }, { key = "south", name = "Юг", words = ["Чехов"] }]
+travel = { inside_work = false, km_per_hour = 30.5, ways = [{ zones = ["north", "south"], minutes = 90 }] }
+measurers = [
+    { user = 9, zones = ["north"], skills = ["x"], shifts = { SA = ["10:00-13:00", "14:00-16:00"], MO = [] } },
+    { user = 10, schedule = 3 },
+]
+"""
+
+
+def _measuring(text: str = MEASURING) -> Playbook:
+    """The kitchen's playbook with other rules of measurements."""
+    head = Path("playbooks/kitchen.toml").read_text("utf-8").split("\n[measurement]\n")[0]
+    fields = 'stage = "measurement"\naddress = "address"\nmeasurer = "measurer"\ndate = "measure_at"\n'
+    return parse_playbook(f'{head}\n[measurement]\n{fields}sum = "preliminary_sum"\n{text}', "measuring")
+
+
+def test_rules_of_measurements_are_written_and_read_again_and_an_applied_portal_keeps_them() -> None:
+    playbook, portal = _measuring(), Model()
+    assert playbook.measurement is not None
+    assert parse_playbook(to_toml(playbook), "again") == playbook
+    portal.apply(playbook)
+    again = parse_playbook(exported(playbook, {"lead": portal.present}, portal.rows, "Наш"), "Наш")
+    assert again.measurement == playbook.measurement
+    types = {field.key: (field.code, field.type) for field in again.lead.fields}
+    assert types["measurer"] == ("UF_CRM_B24_MEASURER", "employee")
+    assert types["measure_at"] == ("UF_CRM_B24_MEASURE_AT", "datetime")
+
+
+@pytest.mark.parametrize(
+    ("lacks", "stays"),
+    [("UF_CRM_B24_MEASURER", False), ("UF_CRM_B24_PRELIMINARY_SUM", True), ("UF_CRM_B24_THEME", True)],
+)
+def test_rules_of_measurements_go_where_the_portal_lacks_what_they_cannot_do_without(lacks: str, stays: bool) -> None:
+    playbook, portal = _measuring(), Model()
+    portal.apply(playbook)
+    portal.fields = [row for row in portal.fields if row["FIELD_NAME"] != lacks]
+    text = exported(playbook, {"lead": portal.present}, portal.rows, "Наш")
+    rules = parse_playbook(text, "Наш").measurement
+    assert (rules is not None) == stays
+    assert ("# measurement: measurer: 'measurer' нигде не описано" in text) != stays
+    if rules is not None:
+        assert (rules.sum is None) == ("SUM" in lacks)
+        assert [kind.key for kind in rules.work] == (["b"] if "THEME" in lacks else ["a", "b"])
 
 
 def test_an_applied_portal_is_exported_with_its_rules_and_tasks() -> None:
