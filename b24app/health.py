@@ -4,7 +4,7 @@
     is_serving(findings)          -> bool              False: answer 503, nothing can be accepted or worked on
 
 A finding's `key` is stable (`database`, `redis`, `portal`, `token`, `scope`, `plan`, `deliveries`, `failed`, `timers`,
-`clock`, `alarm`, `sms`); level `ok`, `warn` (a person should look) or `bad` (something does not work).
+`clock`, `alarm`, `sms`, `visits`); level `ok`, `warn` (a person should look) or `bad` (something does not work).
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import redis as redis_client
 import sqlalchemy as sa
 
 from b24app.config import PortalSection
 from b24app.engine.clock import BEAT
+from b24app.rules.confirmation import AGREED
 from b24app.services import Services
 from b24app.store import schema
 from b24app.store.database import Database
@@ -94,10 +96,10 @@ def _of_database(services: Services, now: datetime) -> Iterator[Finding]:
         return
     yield Finding("database", "ok", "База данных отвечает, схема новейшая.", "The database answers, its schema is new.")
     portals = all_portals(services.database)
-    configured = services.settings.portals
+    configured, measures = services.settings.portals, services.playbook.measurement is not None
     for portal in configured:
         row = next((row for row in portals.values() if row.client_id == portal.client_id), None)
-        yield from _portal(portal, row)
+        yield from _portal(portal, row, measures)
     with services.database.read() as connection:
         for row in portals.values():
             if row.active:
@@ -106,6 +108,8 @@ def _of_database(services: Services, now: datetime) -> Iterator[Finding]:
         yield from _failed(connection)
         yield from _times(connection, now)
         yield from _alarms(connection, portals)
+        if measures:
+            yield from _visits(connection, portals, ZoneInfo(services.playbook.hours.time_zone), now)
 
 
 def _redis(client: redis_client.Redis) -> Finding:
@@ -139,7 +143,7 @@ def _sms(services: Services) -> Iterator[Finding]:
         )
 
 
-def _portal(configured: PortalSection, row: PortalRow | None) -> Iterator[Finding]:
+def _portal(configured: PortalSection, row: PortalRow | None, measures: bool) -> Iterator[Finding]:
     host = configured.host
     if row is None:
         yield Finding(
@@ -167,12 +171,16 @@ def _portal(configured: PortalSection, row: PortalRow | None) -> Iterator[Findin
     )
     facts = row.facts
     for scope in missing_scopes(frozenset(facts.get("scope", ()))) if facts else ():
+        ru, en = scope.purpose["ru"], scope.purpose["en"]
+        stops = measures and scope.name == "calendar"
+        if stops:
+            ru, en = f"{ru}; без него никого не записать на замер", f"{en}; no measurement can be booked without it"
         yield Finding(
             "scope",
-            "bad" if scope.essential else "warn",
-            f"{row.host}: нет права «{scope.name}» ({scope.purpose['ru']}). Отметьте его в карточке приложения и "
+            "bad" if scope.essential or stops else "warn",
+            f"{row.host}: нет права «{scope.name}» ({ru}). Отметьте его в карточке приложения и "
             "откройте приложение от имени администратора.",
-            f"{row.host}: no permission “{scope.name}” ({scope.purpose['en']}). Tick it in the application's card and "
+            f"{row.host}: no permission “{scope.name}” ({en}). Tick it in the application's card and "
             "open the application as an administrator.",
             row.member_id,
         )
@@ -314,3 +322,36 @@ def _alarms(connection: sa.Connection, portals: dict[str, PortalRow]) -> Iterato
         host = f"{portal.host}: " if portal else ""
         text = row["text"]
         yield Finding("alarm", "warn", host + str(text.get("ru", "")), host + str(text.get("en", "")), row["member_id"])
+
+
+_LOST = {
+    "absent": ("их замерщик отсутствует", "their measurer is away"),
+    "gone": ("их замерщик больше не замерщик", "their measurer is none any more"),
+}
+
+
+def _visits(
+    connection: sa.Connection, portals: dict[str, PortalRow], zone: ZoneInfo, now: datetime
+) -> Iterator[Finding]:
+    """Says how many visits to come lost their measurer; one that is over and has no result yet is no trouble."""
+    table = schema.visits
+    lost = (table.c.problem != "", table.c.state.in_(AGREED), table.c.ends_at > now)
+    first = sa.func.min(table.c.starts_at)
+    query = sa.select(table.c.member_id, table.c.problem, sa.func.count(), first).where(*lost)
+    for member_id, problem, count, at in connection.execute(
+        query.group_by(table.c.member_id, table.c.problem).order_by(first)
+    ):
+        portal = portals.get(member_id)
+        if portal is None or not portal.active:
+            continue
+        ru, en = _LOST.get(problem, (problem, problem))
+        day = at.astimezone(zone)
+        yield Finding(
+            "visits",
+            "warn",
+            f"{portal.host}: замерам нужен другой замерщик, {ru}: {count}, ближайший {day:%d.%m %H:%M}. Перенесите их "
+            "на «Графике замеров».",
+            f"{portal.host}: measurements need another measurer, {en}: {count}, the first {day:%d.%m %H:%M}. Move them "
+            "on the board «График замеров».",
+            member_id,
+        )

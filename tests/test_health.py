@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
@@ -125,6 +126,42 @@ def test_a_missing_permission_is_bad_when_nothing_works_without_it(services: Ser
     crm = next(finding for finding in _about(services, "scope") if "«crm»" in finding.ru)
     assert levels == {"bad", "warn"}
     assert crm.level == "bad"
+
+
+def test_without_the_calendar_nobody_is_booked_for_a_measurement(services: Services) -> None:
+    _install(services)
+    learn(services.database, MEMBER, {"scope": sorted({scope.name for scope in SCOPES} - {"calendar"})})
+    [finding] = _about(services, "scope")
+    assert (finding.level, "не записать на замер" in finding.ru) == ("bad", True)
+    [finding] = _about(replace(services, playbook=parse_playbook('name = "x"', "x")), "scope")
+    assert (finding.level, "замер" in finding.ru) == ("warn", False)
+
+
+def _visit(services: Services, number: int, **values: object) -> None:
+    start = NOW + timedelta(days=number)
+    usual = {
+        "member_id": MEMBER, "entity": f"lead:{number}", "round": 1, "work": "kitchen", "measurer_id": 9,
+        "starts_at": start, "ends_at": start + timedelta(hours=3), "state": "confirmed", "shown": "confirmed",
+        "title": "Кухня", "address": "", "zone": "", "booked_by": 1, "source": "tab", "agreed": False, "told": 0,
+        "problem": "absent", "reason": "", "made_at": NOW, "changed_at": NOW,
+    }  # fmt: skip
+    _insert(services, schema.visits, **(usual | values))
+
+
+def test_visits_to_come_that_lost_their_measurer_are_told(services: Services) -> None:
+    _install(services)
+    _visit(services, -1)
+    _visit(services, -2, problem="", state="confirming")
+    _visit(services, 4, state="cancelled")
+    assert _about(services, "visits") == [], "what is over needs nobody"
+    for number, problem in ((3, "absent"), (2, "absent"), (5, "gone"), (6, "")):
+        _visit(services, number, problem=problem)
+    away, gone = _about(services, "visits")
+    first = (NOW + timedelta(days=2)).astimezone(ZoneInfo("Europe/Moscow"))
+    assert (away.level, gone.level) == ("warn", "warn")
+    assert f"отсутствует: 2, ближайший {first:%d.%m %H:%M}" in away.ru
+    assert "больше не замерщик: 1" in gone.ru
+    assert _about(replace(services, playbook=parse_playbook('name = "x"', "x")), "visits") == []
 
 
 def test_a_dead_token_is_bad_unless_a_spare_lives(services: Services) -> None:
