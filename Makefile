@@ -38,7 +38,7 @@ check: $(DEV_STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(DEV_STAMP)
+bench: $(DEV_STAMP) $(BIN)/.browser
 	@$(BIN)/python -m benchmarks
 
 screenshots: $(DEV_STAMP) $(BIN)/.browser

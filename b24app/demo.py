@@ -23,17 +23,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import IO, Any, TypeVar
+from urllib.parse import parse_qsl
 
 import requests
+import sqlalchemy as sa
 
-from b24app.entities import ItemRef
+from b24app.entities import LEAD, ItemRef
+from b24app.playbook import load_playbook
+from b24app.store import schema
 from b24app.store.database import Database
 from b24app.store.memory import Memory
 from b24app.store.overview import Decision, decisions_of
 from b24app.supervisor import Program, free_port, start, stop
+from b24app.texting import SMS_DUE
 
+KIND, SUM = "UF_CRM_B24_CLIENT_TYPE", "UF_CRM_B24_PRELIMINARY_SUM"
+CLOSED = 5
+"""The status of a completed task."""
 FOLDER = Path("var") / "demo"
 STEP_SECONDS = 30.0
 START_SECONDS = 60.0
@@ -53,7 +62,11 @@ def demo(*, once: bool = False, port: int = 0, language: str = "") -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(143))
     try:
-        with sandbox_portal(port) as portal, running_application(portal, language) as scene:
+        with (
+            sandbox_portal(port) as portal,
+            sms_provider() as provider,
+            running_application(portal, language, provider) as scene,
+        ):
             scene.install()
             scene.apply()
             scene.addresses()
@@ -103,9 +116,45 @@ def _sandbox(port: int, log: IO[bytes]) -> Iterator[Row]:
         stop([process], 5)
 
 
+class SmsProvider:
+    """An SMS provider on this machine that sends nothing: what would go out stands in `sent`."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, str]] = []
+        provider = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                size = int(self.headers.get("Content-Length") or 0)
+                provider.sent.append(dict(parse_qsl(self.rfile.read(size).decode())))
+                answer = json.dumps({"sms_id": str(len(provider.sent))}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Says nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/send"
+
+
 @contextmanager
-def running_application(portal: Row, language: str) -> Iterator[Scene]:
-    """Yields the scene with our application running by a fresh configuration."""
+def sms_provider() -> Iterator[SmsProvider]:
+    """Yields an SMS provider that takes messages."""
+    provider = SmsProvider()
+    threading.Thread(target=provider.server.serve_forever, args=(0.1,), daemon=True).start()
+    try:
+        yield provider
+    finally:
+        provider.server.shutdown()
+        provider.server.server_close()
+
+
+@contextmanager
+def running_application(portal: Row, language: str, provider: SmsProvider | None = None) -> Iterator[Scene]:
+    """Yields the scene with our application running by a fresh configuration; without a provider no SMS is sent."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     database = f"sqlite:///{FOLDER / 'b24app.db'}"
@@ -129,6 +178,11 @@ client_secret = "{portal["client_secret"]}"
 [database]
 url = "{database}"
 
+[sms]
+url = "{provider.url if provider is not None else ""}"
+fields = {{ to = "{{phone}}", text = "{{text}}" }}
+sent = '"sms_id": "([^"]+)"'
+
 [run]
 data = "{FOLDER}"
 """,
@@ -137,7 +191,7 @@ data = "{FOLDER}"
     command = (sys.executable, "-m", "b24app", "--config", str(config), "run", "--port", str(port))
     with (FOLDER / "app.log").open("wb") as log:
         process = start(Program("app", command), death_signal=signal.SIGTERM, stdout=log, stderr=log)
-        scene = Scene(portal, address, Database(database), language)
+        scene = Scene(portal, address, Database(database), provider, language)
         try:
             scene.until(
                 ("приложение не запустилось", "the application did not start"),
@@ -152,6 +206,10 @@ data = "{FOLDER}"
             stop([process], 30)
 
 
+def _day(moment: str) -> str:
+    return f"{datetime.fromisoformat(moment):%d.%m %H:%M}"
+
+
 @dataclass
 class Client:
     """Somebody who needs a kitchen."""
@@ -163,10 +221,13 @@ class Client:
 class Scene:
     """What happens on the portal, told line by line."""
 
-    def __init__(self, portal: Row, application: str, database: Database, language: str) -> None:
+    def __init__(
+        self, portal: Row, application: str, database: Database, provider: SmsProvider | None, language: str
+    ) -> None:
         self.portal = portal
         self.application = application
         self.database = database
+        self.provider = provider
         self.language = language
         self._http = requests.Session()
         self._http.trust_env = False
@@ -286,7 +347,9 @@ class Scene:
         team = self._morning()
         self._missed_call()
         self._answered_call(team)
-        self._web_form()
+        lead_id = self._web_form()
+        self._offer(lead_id)
+        self._measurement(lead_id)
         self.control("PATCH", "line", {"create_lead": "none"})  # the outgoing call that occupied him is no enquiry
         self.control("POST", f"calls/{self._talk}/finish", {})
         self.control("PATCH", "line", {"create_lead": "all", "create_when": "end"})
@@ -384,7 +447,7 @@ class Scene:
             raise Missed(f"PATCH {url}: {answer.status_code} {answer.text[:300]}")
         return answer.status_code == 200
 
-    def _web_form(self) -> None:
+    def _web_form(self) -> int:
         self.say("", "")
         self.say("— Заявка с сайта —", "— A web form —")
         form = {
@@ -400,8 +463,124 @@ class Scene:
         self._weighed(decision)
         self._responsible(lead_id, decision)
         self._task(lead_id, decision, "Ответьте клиенту")
+        return lead_id
+
+    def _offer(self, lead_id: int) -> None:
+        """The manager learns what is missing, sends the offer and closes the task: the lead moves on by itself."""
+        self.say("", "")
+        self.say("— Каталог и КП —", "— Catalogue and offer —")
+        manager = self._assigned(lead_id)
+        asked = {"entityTypeId": LEAD, "useOriginalUfNames": "Y", "auth": self._opened(manager)["fields"]["AUTH_ID"]}
+        answer = self._http.post(f"{self.portal['url']}/rest/crm.item.fields", json=asked, timeout=30).json()
+        kind = answer["result"]["fields"][KIND]["items"][0]["ID"]
+        known = {"UF_CRM_B24_THEME": "Угловая кухня", KIND: kind, SUM: "250000|RUB", "stageId": "IN_PROCESS"}
+        self.control("PATCH", f"items/1/{lead_id}", {"fields": known, "user_id": manager})
+        task = self._open_task(lead_id, "Отправить каталог и КП")
+        letter = {"entity_type_id": 1, "entity_id": lead_id, "subject": "КП", "files": ["КП.pdf"], "user_id": manager}
+        self.control("POST", "letters", letter)
+        self.control("POST", f"tasks/{task['id']}/complete", {"user_id": manager})
+        self.until(("лид не перешёл сам", "the lead did not move on"), lambda: self._stage(lead_id) == "B24_OFFER_SENT")
+        self.say(
+            "  КП отправлено письмом, задача закрыта: лид сам перешёл на «Каталог и КП отправлены».",
+            "  The offer was sent by e-mail, the task is closed: the lead moved on by itself.",
+        )
+
+    def _measurement(self, lead_id: int) -> None:
+        """The whole cycle: a free measurer, a slot in working hours, a confirmation, an SMS."""
+        self.say("", "")
+        self.say("— Замер —", "— The measurement —")
+        manager = self._assigned(lead_id)
+        where = {"UF_CRM_B24_ADDRESS": "Москва, Мира, 5", "stageId": "B24_MEASUREMENT"}
+        self.control("PATCH", f"items/1/{lead_id}", {"fields": where, "user_id": manager})
+        self._open_task(lead_id, "Выяснить вопросы и возражения")
+        entity = str(ItemRef(LEAD, lead_id))
+        slot = self._press("find", {"entity": entity}, manager)["slots"][0]
+        hours = load_playbook().hours.calendar()
+        later = hours.add_working(datetime.fromisoformat(slot["start"]), 2 * hours.working_day)
+        booked = self._press(
+            "book", {"entity": entity, "measurer": slot["measurer"], "start": later.isoformat()}, manager
+        )
+        if not booked["done"]:
+            raise Missed(booked["said"])
+        self.say(f"  Лучшее свободное время: {slot['text']}.", f"  The best free time: {slot['text']}.")
+        self.say(f"  Клиент хочет позже. {booked['said']}.", f"  The client wants it later. {booked['said']}.")
+        task = self._open_task(lead_id, "Подтвердить замер")
+        self.say(
+            f"  Задача менеджеру на {_day(task['start_plan'])}, за рабочий день: «{task['title']}»",
+            f"  A task for the manager on {_day(task['start_plan'])}, a working day before: “{task['title']}”",
+        )
+        self.control("POST", f"tasks/{task['id']}/complete", {"user_id": manager})
+        task = self._open_task(lead_id, "Замер ")
+        measurer = self.name(int(task["responsible_id"]))
+        items = len(task["checklist"]) - 1
+        self.say(
+            f"  Клиент подтвердил, задача закрыта. {measurer}: «{task['title']}», пунктов: {items}.",
+            f"  The client agreed, the task is closed. {measurer}: “{task['title']}”, items: {items}.",
+        )
+        self._sms()
+
+    def _sms(self) -> None:
+        """The client's SMS goes out; at night it waits for his morning."""
+        sent = self.provider.sent if self.provider is not None else []
+        waits = sa.select(schema.timers.c.payload, schema.timers.c.due_at).where(schema.timers.c.code == SMS_DUE)
+
+        def look() -> tuple[str, datetime | None] | None:
+            if sent:
+                return sent[0]["text"], None
+            with self.database.read() as connection:
+                row = connection.execute(waits).first()
+            return None if row is None else (str(row[0]["text"]), row[1])
+
+        text, due_at = self.until(("SMS не ушла", "no SMS went out"), look)
+        if due_at is None:
+            self.say(f"  SMS клиенту: «{text}»", f"  SMS to the client: “{text}”")
+        else:
+            at = f"{due_at.astimezone(load_playbook().hours.calendar().zone):%d.%m %H:%M}"
+            self.say(
+                f"  Сейчас у клиента тихие часы, SMS уйдёт {at}: «{text}»",
+                f"  It is the client's quiet time, the SMS goes out at {at}: “{text}”",
+            )
+
+    def _opened(self, user_id: int) -> Row:
+        """Opens our application as a person."""
+        body = {"user_id": user_id}
+        opened: Row = self.control("POST", f"applications/{self.portal['client_id']}/open", body)
+        return opened
+
+    def _press(self, action: str, wish: Row, user_id: int) -> Row:
+        """Presses a button of our pages as a person; returns what he reads."""
+        opened = self._opened(user_id)
+        page_pass = re.search(r'data-pass="([^"]+)"', str(opened.get("body", "")))
+        if page_pass is None:
+            raise Missed(f"страница не открылась / the page did not open: {opened.get('status')}")
+        answer = self._http.post(
+            f"{self.application}/visits/{action}",
+            json={**wish, "token": opened["fields"]["AUTH_ID"]},
+            headers={"Authorization": f"Bearer {page_pass[1]}"},
+            timeout=30,
+        )
+        if answer.status_code != 200:
+            raise Missed(f"/visits/{action}: {answer.status_code} {answer.text[:300]}")
+        return dict(answer.json())
 
     # what is looked for
+
+    def _stage(self, lead_id: int) -> str:
+        lead = next((one for one in self.state("leads") if int(one["id"]) == lead_id), None)
+        return str(lead["stageId"]) if lead else ""
+
+    def _open_task(self, lead_id: int, title: str) -> Row:
+        """Returns the lead's open task whose title begins so, with whatever hangs on it."""
+
+        def look() -> Row | None:
+            for task in self.state("tasks"):
+                whole = title != "Замер " or len(task["checklist"]) > 1
+                mine = f"L_{lead_id}" in task["crm"] and task["title"].startswith(title)
+                if mine and whole and int(task["status"]) != CLOSED:
+                    return task
+            return None
+
+        return self.until((f"задачи «{title}» нет", f"no task “{title}”"), look)
 
     def _memory(self, look: Callable[[Memory], T]) -> T:
         with self.database.read() as connection:

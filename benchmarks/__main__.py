@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from b24app.supervisor import embedded_redis, start, stop
-from benchmarks import cost, doors, jobs, repair, slots
+from benchmarks import board, cost, doors, jobs, repair, slots
 from benchmarks.bare import wait_for_redis
 
-PARTS = ("cost", "repair", "doors", "jobs", "slots")
+PARTS = ("cost", "repair", "doors", "jobs", "slots", "board")
 
 
 def main() -> int:
@@ -41,6 +41,9 @@ def main() -> int:
         met.append(_jobs(options.rounds))
     if "slots" in options.parts:
         _slots(options.rounds)
+    if "board" in options.parts:
+        for line in board.report():
+            _say(line)
     return 0 if all(met) else 1
 
 
