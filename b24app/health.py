@@ -352,6 +352,6 @@ def _visits(
             f"{portal.host}: замерам нужен другой замерщик, {ru}: {count}, ближайший {day:%d.%m %H:%M}. Перенесите их "
             "на «Графике замеров».",
             f"{portal.host}: measurements need another measurer, {en}: {count}, the first {day:%d.%m %H:%M}. Move them "
-            "on the board «График замеров».",
+            "on the board “Measurements”.",
             member_id,
         )

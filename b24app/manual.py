@@ -13,13 +13,15 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import time
+from datetime import datetime, time, timedelta
 from os import geteuid
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from b24app import measuring
+from b24app.bitrix.translate import phone_text
 from b24app.errors import B24AppError
 from b24app.flow_picture import Box, End, Slip, draw
 from b24app.pictures import pictures
@@ -28,14 +30,17 @@ from b24app.playbook import (
     Condition,
     DeclineReason,
     Evidence,
+    Measurement,
     Playbook,
     Process,
     Requirement,
     Stage,
     TaskRule,
 )
+from b24app.rules.confirmation import confirm_time
 from b24app.rules.scale import Advice, advise
 from b24app.rules.stage_gate import STRICTNESS, evidence_name
+from b24app.rules.working_time import day_text
 from b24app.stage_work import MANY
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -115,10 +120,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Section:
-    """Rules in words: a title over lines."""
+    """Rules in words: a title over lines, and what they lead to: a task, or a message as its recipient reads it."""
 
     title: str
     lines: tuple[str, ...]
+    job: Job | None = None
+    message: str = ""
 
 
 # writing it
@@ -147,7 +154,13 @@ def manual_html(playbook: Playbook, path: str = "", language: str = "ru") -> str
     )
     writer = Writer(playbook, path, language)
     return environment.get_template("manual.html").render(
-        t=writer.t, q=writer.q, language=language, name=playbook.name, intake=writer.intake(), parts=writer.parts()
+        t=writer.t,
+        q=writer.q,
+        language=language,
+        name=playbook.name,
+        intake=writer.intake(),
+        parts=writer.parts(),
+        measuring=None if playbook.measurement is None else writer.measuring(playbook.measurement),
     )
 
 
@@ -483,13 +496,16 @@ class Writer:
 
     def _filled(self, process: Process, text: str) -> str:
         """Returns a task's text with the names of what is filled in, in brackets."""
-        names = {
-            "title": self.t("название", "title"),
-            "link": self.t("ссылка", "link"),
-            "phone": self.t("телефон", "phone"),
-            "email": "e-mail",
-            **{field.key: field.name.of(self.language) for field in process.fields},
-        }
+        fields = {field.key: field.name.of(self.language) for field in process.fields}
+        return self._with({**self._names(), **fields}, text)
+
+    def _names(self) -> dict[str, str]:
+        t = self.t
+        return {"title": t("название", "title"), "link": t("ссылка", "link"), "phone": t("телефон", "phone"),
+                "email": "e-mail"}  # fmt: skip
+
+    @staticmethod
+    def _with(names: dict[str, str], text: str) -> str:
         return string.Formatter().vformat(text, (), {key: f"[{name}]" for key, name in names.items()})
 
     def _moves(self, process: Process, stage: Stage, after: Stage, wants: Sequence[Want], item: str) -> Iterator[str]:
@@ -575,6 +591,223 @@ class Writer:
         return t(
             f"сохраняется контактом; через {days} менеджер получит задачу напомнить о себе",
             f"is kept as a contact; in {days} the manager gets a task to call again",
+        )
+
+    # the measurement
+
+    def measuring(self, rules: Measurement) -> tuple[Section, ...]:
+        """Returns the chapter on measurements: what a person does, and what comes by itself."""
+        t = self.t
+        due = self.duration(rules.confirm_minutes)
+        asks = t(f"Ваша задача; начало — за рабочий день до замера, срок — {due}.",
+                 f"Your task; it begins one working day before the visit and is due in {due}.")  # fmt: skip
+        goes = t("Задача замерщика; приходит с уведомлением, когда замер подтверждён.",
+                 "The measurer's task; it comes with a notice once the visit is confirmed.")  # fmt: skip
+        checklist = rules.checklist.model_copy(update={"items": (*rules.checklist.items, rules.not_home)})
+        names = self._visit_names(rules)
+        title, text = self._with(names, rules.confirm_task), self._with(names, rules.confirm_text)
+        confirm = Job(title, (asks,), text, (), "", "")
+        title, text = self._with(names, rules.measurer_task), self._with(names, rules.measurer_text)
+        measure = Job(title, (goes,), text, (checklist,), "", "")
+        message = rules.sms.format(**self._example(rules))
+        return (
+            Section(t("Записать", "Booking"), tuple(self._booking(rules))),
+            Section(t("Спросить за день", "Asking a day before"), tuple(self._asking(rules)), confirm),
+            Section(t("Клиент просит другой день", "The client wants another day"), tuple(self._moving(rules))),
+            Section(t("Что получит замерщик", "What the measurer gets"), tuple(self._measured(rules)), measure),
+            Section(t("Что получит клиент", "What the client gets"), tuple(self._told_by_sms()), message=message),
+        )
+
+    def _visit_names(self, rules: Measurement) -> dict[str, str]:
+        t, process = self.t, self._process_of(rules)
+        total = process.field(rules.sum) if rules.sum is not None else None
+        address = process.field(rules.address)
+        return {
+            **self._names(),
+            "address": address.name.of(self.language) if address is not None else rules.address,
+            "map": t("ссылка на карту", "a link to the map"),
+            "when": t("день и часы", "day and hours"),
+            "date": t("день", "day"),
+            "time": t("время", "time"),
+            "measurer": t("замерщик", "measurer"),
+            "measurer_phone": t("телефон замерщика", "the measurer's phone"),
+            "sum": total.name.of(self.language) if total is not None else "—",
+            "comments": t("комментарий из карточки", "the card's comment"),
+            "work": t("вид работы", "kind of work"),
+        }
+
+    def _told_by_sms(self) -> Iterator[str]:
+        t, quiet = self.t, self.playbook.sms
+        begins, ends = f"{quiet.quiet_from:%H:%M}", f"{quiet.quiet_to:%H:%M}"
+        yield t(
+            "SMS уходит сама, когда замер подтверждён, одна на каждый подтверждённый день. "
+            f"С {begins} до {ends} по времени клиента она ждёт утра. Её текст стоит в ленте карточки.",
+            "An SMS goes by itself when the visit is confirmed, one for every confirmed day. "
+            f"From {begins} to {ends} of the client's time it waits for the morning. Its text stands in the timeline.",
+        )
+        yield t(
+            "Мобильного номера нет — вам приходит сообщение: позвоните клиенту. Шлюз не ответил, ушла ли она, — задача "
+            "проверить.",
+            "There is no mobile number: you are told, call the client. The gateway did not say whether it went: a task "
+            "to check.",
+        )
+
+    def _process_of(self, rules: Measurement) -> Process:
+        return self.playbook.lead if rules.process == "lead" else self.playbook.deal
+
+    def _example(self, rules: Measurement) -> dict[str, str]:
+        """What a message says of a visit on a Monday at ten."""
+        start, end = self._monday(rules)
+        return {
+            "title": self.t("Кухня", "Kitchen"),
+            "phone": phone_text("+79001112233", "RU"),
+            "email": "client@example.com",
+            "link": "https://example.com/crm/",
+            "address": self.t("Мира, 5", "5 Mira st."),
+            "map": "https://example.com/map/",
+            "when": measuring.when(start, end, self.playbook.hours.calendar().zone),
+            "date": day_text(start.date(), "ru", start.year),
+            "time": f"{start:%H:%M}",
+            "measurer": self.t("Егор Петров", "Egor Petrov"),
+            "measurer_phone": phone_text("+79004445566", "RU"),
+            "sum": "250 000",
+            "comments": "—",
+            "work": rules.work[0].name.ru,
+        }
+
+    def _monday(self, rules: Measurement) -> tuple[datetime, datetime]:
+        hours = self.playbook.hours.calendar()
+        start = datetime(2026, 11, 30, 10, tzinfo=hours.zone)
+        return start, hours.add_working(start, timedelta(minutes=rules.work[0].minutes))
+
+    def _booking(self, rules: Measurement) -> Iterator[str]:
+        t, q, process = self.t, self.q, self._process_of(rules)
+        address, measurer, date = (
+            q(field.name.of(self.language) if (field := process.field(key)) else key)
+            for key in (rules.address, rules.measurer, rules.date)
+        )
+        stage = process.stage(rules.stage)
+        if stage is not None:
+            name = q(stage.name.of(self.language))
+            yield t(
+                f"Стадия {name}, возражений нет: откройте в карточке вкладку «Замер» и заполните {address}.",
+                f"Stage {name}, no objections left: open the card's tab “Measurement” and fill in {address}.",
+            )
+        yield t(
+            "Вкладка предлагает лучшее свободное время с расчётом по часам. A — как просил клиент, и день замерщика "
+            "остаётся целым; B — остаётся окно, в которое ничего не поместится; C — не как просил. «Почему нет других» "
+            "объясняет остальное.",
+            "The tab offers the best free times with the sum of hours. A: as the client wished, and the measurer's day "
+            "stays whole; B: a gap is left that nothing fits in; C: not as wished. “Why no others” explains the rest.",
+        )
+        minutes = self.count(rules.hold_minutes, "минуту", "минуты", "минут", "minute")
+        yield t(
+            f"«Держать» — время за вами {minutes}, пока вы говорите с клиентом. «Записать» — занято.",
+            f"“Hold” keeps the time for you for {minutes} while you talk to the client. “Book” takes it.",
+        )
+        yield t(
+            f"Или заполните {date} прямо в карточке, а если важно кто — и {measurer}. Время свободно — замер записан; "
+            "нет — в полях снова то, что было, а вы читаете, почему и какое время есть рядом.",
+            f"Or fill in {date} in the card itself, and {measurer} where it matters who. The time is free: it is "
+            "booked; it is not: the fields say again what they said, and you read why, and what is free near it.",
+        )
+        way = t("вместе с дорогой — ", "the way included: ") if rules.travel.inside_work else ""
+        kinds = []
+        for kind in rules.work:
+            only = f" ({self._condition(process, kind.only_if)})" if kind.only_if is not None else ""
+            kinds.append(f"{kind.name.of(self.language)}{only}, {way}{self.duration(kind.minutes)}")
+        yield t(f"Сколько это длится: {'; '.join(kinds)}.", f"How long it takes: {'; '.join(kinds)}.")
+        earliest = self.duration(rules.earliest_minutes)
+        days = self.count(rules.horizon_days, "день", "дня", "дней", "day")
+        yield t(
+            f"Самое раннее начало — {earliest} от этой минуты, самое позднее — {days} вперёд.",
+            f"The earliest start is {earliest} from now, the latest {days} ahead.",
+        )
+        yield t(f"Кто ездит: {self._crew(rules)}.", f"Who goes: {self._crew(rules)}.")
+
+    def _crew(self, rules: Measurement) -> str:
+        t = self.t
+        if rules.users:
+            return t(f"названные сотрудники ({len(rules.users)})", f"the named people ({len(rules.users)})")
+        if rules.department is None:
+            return t("все сотрудники портала", "everybody on the portal")
+        below = t(" с подотделами", " with its sub-departments") if rules.sub_departments else ""
+        head = t(", и его руководитель", ", and its head") if rules.head_measures else ""
+        return t(f"отдел «{rules.department}»", f"the department “{rules.department}”") + below + head
+
+    def _asking(self, rules: Measurement) -> Iterator[str]:
+        t = self.t
+        start, _ = self._monday(rules)
+        hours = self.playbook.hours.calendar()
+        ask = confirm_time(hours, start).astimezone(hours.zone)
+        visit, asked = (f"{day_text(one.date(), self.language, one.year)} {one:%H:%M}" for one in (start, ask))
+        yield t(
+            f"До замера больше одного рабочего дня: у вас стоит задача подтвердить его за рабочий день, и в этот час "
+            f"приходит напоминание. Замер {visit} — спросите клиента {asked}.",
+            "More than one working day before the visit: you have a task to confirm it one working day before, and are "
+            f"reminded at that hour. Visit {visit}: ask the client {asked}.",
+        )
+        yield t(
+            "Клиент готов — закройте задачу или нажмите «Клиент подтвердил» на вкладке: замерщик и клиент узнают сами.",
+            "He is ready: close the task, or press “The client confirmed” on the tab: measurer and client are told.",
+        )
+        yield t(
+            "Срок задачи вышел — об этом узнаёте вы и руководитель: без подтверждения замерщик не едет.",
+            "The task is overdue: you and your head are told, since nobody goes to an unconfirmed visit.",
+        )
+        yield t(
+            "Ровно один рабочий день или меньше: не спрашивают, замерщик и клиент узнают сразу.",
+            "Exactly one working day, or less: nobody asks; measurer and client are told at once.",
+        )
+
+    def _moving(self, rules: Measurement) -> Iterator[str]:
+        t = self.t
+        yield t(
+            "Выберите другое время на вкладке или поменяйте дату в карточке. Прежнее исчезает само: задачи, запись в "
+            "календаре, ещё не ушедшая SMS. Новый день подтверждается так же, как первый.",
+            "Choose another time on the tab, or change the date in the card. What was before is gone by itself: tasks, "
+            "the calendar entry, an SMS not sent yet. The new day is confirmed as the first one was.",
+        )
+        times = self.count(rules.rounds, "раз", "раза", "раз", "time")
+        yield t(
+            f"Замер назначали заново уже {times}: руководителю ставится задача решить, согласовывать ли дальше.",
+            f"Agreed anew {times} already: the head gets a task to decide whether to go on.",
+        )
+        yield (
+            t("Запись в календаре передвинули: замер переносится туда. Если там нельзя, запись возвращается, а "
+              "руководитель замерщиков получает задачу.",
+              "The calendar entry was moved: the visit moves along. Where it cannot, the entry is put back and the "
+              "head of the measurers gets a task.")
+            if rules.moved_by_hand == "follow"
+            else t("Запись в календаре передвинули: она возвращается, а руководитель замерщиков получает задачу.",
+                   "The calendar entry was moved: it is put back, and the head of the measurers gets a task.")
+        )  # fmt: skip
+        yield (
+            t("Запись удалили: замер отменяется, и вы об этом узнаёте.",
+              "The entry was deleted: the visit is cancelled, and you are told.")
+            if rules.deleted_by_hand == "follow"
+            else t("Запись удалили: она появляется снова, а руководитель замерщиков получает задачу.",
+                   "The entry was deleted: it is made again, and the head of the measurers gets a task.")
+        )  # fmt: skip
+        yield t(
+            "Замер больше не нужен: «Отменить замер» на вкладке. Карточка в отказе или удалена — замер отменяется сам.",
+            "No visit is wanted: “Cancel the visit” on the tab. A declined or deleted card cancels it by itself.",
+        )
+
+    def _measured(self, rules: Measurement) -> Iterator[str]:
+        t, nobody = self.t, self.q(rules.not_home)
+        yield t("Сделал — закрывает задачу.", "Done: he closes the task.")
+        yield t(
+            f"Никого не застал — отмечает пункт {nobody} или пишет это результатом и закрывает задачу. Вы получаете "
+            "задачу согласовать новую дату; она закроется сама, когда вы её выберете.",
+            f"Nobody was there: he ticks {nobody}, or writes it as the task's result, and closes the task. You get a "
+            "task to agree a new date; it closes itself once there is one.",
+        )
+        yield t(
+            "Замерщик заболел или уволился: его руководитель переносит замеры на «Графике замеров». Если время "
+            "прежнее, клиента, который уже подтвердил, второй раз не спрашивают: ему уходит SMS с новым именем.",
+            "The measurer is ill or left: their head moves his visits on the board “Measurements”. Where the time stays "
+            "the same, a client who has confirmed is not asked again: he gets an SMS with the new name.",
         )
 
     # who is told

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from html import unescape
 from itertools import pairwise
 from pathlib import Path
@@ -192,6 +192,74 @@ def test_deals_have_their_own_way() -> None:
     html = manual_html(playbook.model_copy(update={"deal": playbook.lead}))
     assert html.count("<svg ") == 2
     assert "Путь сделки" in read(html)
+
+
+# the measurement
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("language", ["ru", "en"])
+def test_the_measurement_has_its_chapter_with_both_tasks_and_the_message(path: str, language: str) -> None:
+    rules = load_playbook(path).measurement
+    assert rules is not None
+    words = read(manual_html(load_playbook(path), path, language))
+    for text in (
+        rules.confirm_task,
+        rules.measurer_task,
+        *rules.confirm_text.split("\n"),
+        *rules.measurer_text.split("\n"),
+    ):
+        assert said(text.split("{")[0]) in words, text
+    for item in (rules.checklist.name, *rules.checklist.items, rules.not_home):
+        assert item in words
+    name = {"ru": "Егор Петров", "en": "Egor Petrov"}[language]
+    assert f"Замер Пн 30.11 в 10:00. Приедет {name}, тел. +7 900 444-55-66. Замер бесплатный." in words
+
+
+@pytest.mark.parametrize(
+    ("sections", "line"),
+    [
+        ({}, "Стадия «Замер назначен», возражений нет"),
+        ({}, "заполните «Адрес объекта на карте»"),
+        ({}, "Или заполните «Дата замера» прямо в карточке, а если важно кто — и «Замерщик»."),
+        ({}, "время за вами 15 минут"),
+        ({"measurement": {"hold_minutes": 21}}, "время за вами 21 минуту"),
+        ({}, "Сколько это длится: Замер кухни, вместе с дорогой — 3 рабочих часа."),
+        ({}, "Самое раннее начало — 2 рабочих часа от этой минуты, самое позднее — 30 дней вперёд."),
+        ({}, "Кто ездит: отдел «Замеры» с подотделами, и его руководитель."),
+        ({"measurement": {"users": (9, 10)}}, "Кто ездит: названные сотрудники (2)."),
+        ({"measurement": {"department": None}}, "Кто ездит: все сотрудники портала."),
+        ({}, "Замер Пн 30.11 10:00 — спросите клиента Пт 27.11 10:00."),
+        ({"hours": {"days_off": (date(2026, 11, 27),)}}, "Замер Пн 30.11 10:00 — спросите клиента Чт 26.11 10:00."),
+        ({"measurement": {"confirm_minutes": 120}}, "начало — за рабочий день до замера, срок — 2 рабочих часа."),
+        ({}, "Замер назначали заново уже 3 раза"),
+        ({}, "Запись в календаре передвинули: замер переносится туда."),
+        ({"measurement": {"moved_by_hand": "object"}}, "Запись в календаре передвинули: она возвращается"),
+        ({}, "Запись удалили: она появляется снова"),
+        ({"measurement": {"deleted_by_hand": "follow"}}, "Запись удалили: замер отменяется"),
+        ({"sms": {"quiet_from": time(22)}}, "С 22:00 до 09:00 по времени клиента она ждёт утра."),
+    ],
+)
+def test_the_rules_of_measurements_are_said_in_words(sections: dict[str, Any], line: str) -> None:
+    assert line in read(manual_html(changed(**sections)))
+
+
+def test_kinds_of_work_are_named_with_when_they_apply_and_the_way_only_where_it_is_part_of_them() -> None:
+    text = Path("playbooks/kitchen.toml").read_text("utf-8")
+    wardrobe = (
+        '{ key = "b", name = { ru = "Шкаф", en = "B" }, minutes = 120, only_if = { field = "theme", filled = true } }'
+    )
+    kitchen = '{ key = "kitchen", name = { ru = "Замер кухни", en = "Kitchen" }, minutes = 180 },\n]'
+    assert kitchen in text
+    text = text.replace(kitchen, f"{wardrobe},\n    {kitchen}\ntravel = {{ inside_work = false }}")
+    words = read(manual_html(parse_playbook(text, "x")))
+    assert "Шкаф (если «Тема обращения» заполнено), 2 рабочих часа; Замер кухни, 3 рабочих часа." in words
+
+
+def test_a_playbook_without_measurements_has_no_such_chapter() -> None:
+    playbook = load_playbook()
+    assert "Что получит замерщик" in read(manual_html(playbook))
+    assert "Что получит замерщик" not in read(manual_html(playbook.model_copy(update={"measurement": None})))
 
 
 # the picture
