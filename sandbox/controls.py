@@ -161,7 +161,9 @@ def _person(portal: Portal, row: Row) -> Row:
 
 
 def _span(portal: Portal, span: Row | None) -> Row | None:
-    return None if span is None else {"from": portal.iso(span["from"]), "to": portal.iso(span["to"])}
+    if span is None:
+        return None
+    return {"from": portal.iso(span["from"]), "to": portal.iso(span["to"]), "name": span.get("name", "")}
 
 
 def _run(portal: Portal, row: Row) -> Row:

@@ -141,7 +141,8 @@ def owner_of(call: Call, *, own: bool = False) -> tuple[str, int]:
         return kind, call.user_id
     need(call, "ownerId")
     owner = call.integer("ownerId")
-    if kind not in KINDS or (call.text("ownerId") and as_int(call.get("ownerId")) is None):
+    if kind not in KINDS or kind == "group" or (call.text("ownerId") and as_int(call.get("ownerId")) is None):
+        # There are no workgroups here, so that nobody may write into the calendar of one.
         raise refusal(call, "Access denied")
     if kind == "user" and (call.portal.user(owner) is None or (owner != call.user_id and not call.admin)):
         raise refusal(call, "Access denied")

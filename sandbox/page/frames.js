@@ -26,12 +26,18 @@ export function placementTitle(placement) {
 export const placementClient = (placement) => field(placement, "clientId") || field(placement, "application");
 export const placementCode = (placement) => field(placement, "placement") || field(placement, "code");
 
+/** Whether the chosen person has access to the application. */
+function mayOpen(app) {
+  const users = (field(app, "users") || []).map(Number);
+  return !users.length || users.includes(store.me) || Boolean(field(person(store.me), "admin"));
+}
+
 /** Placements of one code that the chosen person may see. */
 export function placementsOf(code) {
   return part("placements").filter((placement) => {
     const owner = Number(field(placement, "userId") || 0);
     const app = application(placementClient(placement));
-    return placementCode(placement) === code && (!owner || owner === store.me) && field(placement, "shown") !== false && (!app || field(app, "installed") !== false);
+    return placementCode(placement) === code && (!owner || owner === store.me) && field(placement, "shown") !== false && (!app || (field(app, "installed") !== false && mayOpen(app)));
   });
 }
 
@@ -48,6 +54,7 @@ export function applicationFrame({ clientId, placement = "DEFAULT", options = {}
 
 async function load(record) {
   forget(record);
+  record.events.clear();
   record.box.replaceChildren(h("p", { class: "frame-wait", role: "status" }, t("Приложение открывается…", "Opening the application…")));
   let answer;
   try {
@@ -192,8 +199,25 @@ function understand(data) {
   return { command, params, key, appSid };
 }
 
+const CALENDAR_EVENTS = ["refreshEntries", "decreaseViewRangeDate", "increaseViewRangeDate", "adjustToDate"].map((name) => `Calendar.customView:${name}`);
+
+/** Events of the interface that a placement has. */
+const eventsOf = (record) => (record.surroundings.calendar ? CALENDAR_EVENTS : []);
+
+/** Tells every frame of a placement that bound it of an event of the interface. */
+export function tellFrames(placement, event, data) {
+  for (const record of frames.values()) {
+    if (record.placement === placement && record.box.isConnected) {
+      (record.events.get(event) || []).forEach((answer) => answer(data));
+    }
+  }
+}
+
 /** Commands that a placement offers besides the general ones. */
 function commandsOf(record) {
+  if (record.surroundings.calendar) {
+    return ["getEvents", "viewEvent", "addEvent", "editEvent", "deleteEvent"];
+  }
   if (/^CRM_.*_(DETAIL_TAB|DETAIL_ACTIVITY|LIST_MENU)$/.test(record.placement)) {
     return ["reloadData"];
   }
@@ -210,9 +234,30 @@ function placementCommand(record, request, answer) {
   if (request.command === "reloadData") {
     poll();
     answer();
+  } else if (record.surroundings.calendar) {
+    calendarCommand(record, request, answer);
   } else {
     record.surroundings.setProperty(request.params || {});
     answer([]);
+  }
+}
+
+async function calendarCommand(record, { command, params }, answer) {
+  const { calendar } = record.surroundings;
+  const { id, uid, dateFrom, dateTo } = params || {};
+  if (command === "addEvent") {
+    calendar.add();
+    answer({});
+  } else if (command === "getEvents") {
+    const owner = calendar.owner();
+    const asked = { type: owner ? "user" : "company_calendar", ownerId: owner, from: dateFrom, to: dateTo };
+    answer(await rest(record, "calendar.event.get", asked));
+  } else {
+    const act = { viewEvent: calendar.view, editEvent: calendar.edit, deleteEvent: calendar.remove }[command];
+    if (!act(id ?? uid, dateFrom)) {
+      toast(t("Такого события в календаре нет", "There is no such entry in the calendar"), "error");
+    }
+    answer({});
   }
 }
 
@@ -402,10 +447,14 @@ const COMMANDS = {
     });
   },
   getInterface(record, params, answer) {
-    answer({ command: commandsOf(record), event: [] });
+    answer({ command: commandsOf(record), event: eventsOf(record) });
   },
-  placementBindEvent() {
-    // No placement that the page shows has events of its own; the platform is silent about a foreign subscription.
+  placementBindEvent(record, params, answer) {
+    const event = String((params && params.event) || "");
+    // The platform is silent about a subscription to an event that the place does not have.
+    if (eventsOf(record).includes(event)) {
+      record.events.set(event, [...(record.events.get(event) || []), answer]);
+    }
   },
   imPhoneTo(record, params) {
     act("POST", "calls", { phone: String(params && params.phone), type: 1, user_id: store.me }, t("Звоним…", "Calling…"));

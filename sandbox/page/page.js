@@ -6,12 +6,14 @@ import { avatar, peopleOptions, empty } from "./parts.js";
 import { kanban, openCard, restoreFocus } from "./crm.js";
 import { tasksView, peopleView, callsView, callWindows, openTask, openPerson, openNotices, unseenNotices } from "./work.js";
 import { robotsView, applicationsView, journalView, readJournal } from "./workshop.js";
-import { setOpener, openApplication, runBackgroundWorkers, placementsOf, placementClient, placementTitle } from "./frames.js";
+import { calendarView, calendarPath, showCalendarOf } from "./calendar.js";
+import { setOpener, openApplication, applicationFrame, runBackgroundWorkers, placementsOf, placementClient, placementTitle } from "./frames.js";
 
 const VIEWS = [
   { name: "leads", path: "/crm/lead/", icon: "leads", words: () => t("Лиды", "Leads"), draw: () => kanban(1) },
   { name: "deals", path: "/crm/deal/", icon: "deals", words: () => t("Сделки", "Deals"), draw: () => kanban(2) },
   { name: "tasks", path: "/tasks/", icon: "tasks", words: () => t("Задачи", "Tasks"), draw: tasksView },
+  { name: "calendar", path: "/calendar/", icon: "calendar", words: () => t("Календарь", "Calendar"), draw: () => calendarView(arriveAtCalendar), now: calendarPath, link: () => `/company/personal/user/${store.me}/calendar/` },
   { name: "people", path: "/company/", icon: "people", words: () => t("Люди", "People"), draw: peopleView },
   { name: "calls", path: "/crm/calls/", icon: "calls", words: () => t("Звонки", "Calls"), draw: callsView },
   { name: "robots", path: "/crm/robots/", icon: "robots", words: () => t("Роботы", "Robots"), draw: robotsView },
@@ -19,8 +21,11 @@ const VIEWS = [
   { name: "journal", path: "/devops/journal/", icon: "journal", words: () => t("Журнал", "Journal"), draw: journalView },
 ];
 const TYPES = { lead: 1, deal: 2, contact: 3, company: 4 };
+const APPS = VIEWS.find((view) => view.name === "apps");
+const CALENDAR = VIEWS.find((view) => view.name === "calendar");
 let current = VIEWS[0];
 let started = false;
+let unfolded = localStorage.getItem("sandbox.menu") === "open"; // the group of applications in the menu
 
 function draw() {
   const app = document.getElementById("app");
@@ -42,7 +47,6 @@ function draw() {
 function frameOfPage() {
   const me = person(store.me);
   const unseen = unseenNotices();
-  const ownLinks = placementsOf("LEFT_MENU");
   return [
     h("a", { class: "skip", href: "#main", onclick: (event) => { event.preventDefault(); document.getElementById("main").focus(); } }, t("К содержанию", "To the content")),
     h(
@@ -72,13 +76,76 @@ function frameOfPage() {
       h(
         "ul",
         null,
-        VIEWS.map((view) => h("li", { "data-key": view.name }, h("a", { href: view.path, "aria-current": view === current ? "page" : undefined }, icon(view.icon), h("span", null, view.words()), mark(view.name)))),
-        ownLinks.map((one) =>
-          h("li", { class: "menu-app", "data-key": `menu-${placementClient(one)}-${placementTitle(one)}` }, h("button", { type: "button", onclick: () => openApplication({ clientId: placementClient(one), placement: "LEFT_MENU", title: placementTitle(one) }) }, icon("apps"), h("span", null, placementTitle(one)))),
-        ),
+        VIEWS.map(menuItem),
       ),
     ),
-    h("main", { id: "main", tabindex: "-1" }, h("div", { class: "view", "data-key": `view-${current.name}` }, current.draw())),
+    h("main", { id: "main", tabindex: "-1" }, h("div", { class: `view ${current.item ? "view-application" : ""}`, "data-key": `view-${current.name}` }, current.draw())),
+  ];
+}
+
+function menuItem(view) {
+  const link = h("a", { href: view.link ? view.link() : view.path, "aria-current": view === current ? "page" : undefined }, icon(view.icon), h("span", null, view.words()), mark(view.name));
+  const items = view === APPS ? menuItems() : [];
+  if (!items.length) {
+    return h("li", { "data-key": view.name }, link);
+  }
+  const open = unfolded || Boolean(current.item);
+  const words = open ? t("Свернуть пункты приложений", "Fold the items of applications") : t("Развернуть пункты приложений", "Unfold the items of applications");
+  return h(
+    "li",
+    { class: "menu-group", "data-key": view.name },
+    h("div", { class: "menu-row" }, link, h("button", { type: "button", class: `menu-fold ${open ? "open" : ""}`, "aria-expanded": String(open), "aria-label": words, title: words, onclick: fold }, icon("chevron"))),
+    open
+      ? h("ul", { class: "menu-items" }, items.map((one) => h("li", { "data-key": one.name }, h("a", { href: one.path, "aria-current": current.item && current.path === one.path ? "page" : undefined }, icon("apps"), h("span", null, one.words())))))
+      : null,
+  );
+}
+
+function fold() {
+  unfolded = !(unfolded || current.item);
+  localStorage.setItem("sandbox.menu", unfolded ? "open" : "");
+  if (!unfolded && current.item) {
+    show(APPS);
+  }
+  changed();
+}
+
+/** Pages of applications that stand in the main menu (LEFT_MENU), as views over the whole working area. */
+function menuItems() {
+  const counts = new Map();
+  return placementsOf("LEFT_MENU").map((item) => {
+    const client = placementClient(item);
+    const number = (counts.get(client) || 0) + 1;
+    counts.set(client, number);
+    const path = `/marketplace/menu/${encodeURIComponent(client)}/${number}/`;
+    return { name: `menu-${client}-${number}`, path, item, words: () => placementTitle(item), draw: () => menuPage(path) };
+  });
+}
+
+let opened = null; // the frame of the item that is shown: {path, me, box, number}
+
+function menuPage(path) {
+  const one = menuItems().find((each) => each.path === path);
+  if (!one) {
+    opened = null;
+    return empty("apps", t("Этого пункта меню больше нет", "This item of the menu is gone"), t("Приложение убрало его, или у вас нет к нему доступа.", "The application took it away, or you have no access to it."));
+  }
+  const title = one.words();
+  document.title = title;
+  if (!opened || opened.path !== path || opened.me !== store.me) {
+    opened = {
+      path,
+      me: store.me,
+      number: ((opened && opened.number) || 0) + 1,
+      box: applicationFrame({
+        clientId: placementClient(one.item), placement: "LEFT_MENU", handler: one.item.handler, title, options: { URI: camefrom },
+        onclose: () => show(APPS), setTitle: (text) => { document.title = text; },
+      }),
+    };
+  }
+  return [
+    h("h1", { class: "visually-hidden" }, title),
+    h("div", { class: "menu-page", "data-key": `menu-page-${opened.number}` }, opened.box.isConnected ? h("div", { class: "frame-box", "data-keep": true }) : opened.box),
   ];
 }
 
@@ -96,9 +163,16 @@ function mark(name) {
 
 // ------------------------------------------------------------------------ ways
 
+let camefrom = location.pathname + location.search; // the page from which a menu item was chosen
+
 function show(view, remember = true) {
-  if (remember && location.pathname !== view.path) {
-    history.pushState(null, "", view.path);
+  const path = view.now ? view.now() : view.path;
+  if (view.item && !(current.item && current.path === view.path)) {
+    camefrom = location.pathname + location.search;
+    opened = opened && { ...opened, path: "" };
+  }
+  if (remember && location.pathname !== path) {
+    history.pushState(null, "", path);
   }
   const same = view === current;
   current = view;
@@ -112,6 +186,20 @@ function show(view, remember = true) {
   if (view.name === "journal") {
     readJournal();
   }
+}
+
+/** The view of a path, with the calendar of the person that the path names. */
+function viewOf(path) {
+  const personal = /^\/company\/personal\/user\/(\d+)\/calendar\/$/.exec(path);
+  if (personal || path === CALENDAR.path) {
+    return showCalendarOf(personal ? Number(personal[1]) : 0) ? CALENDAR : undefined;
+  }
+  return VIEWS.find((view) => view.path === path) || menuItems().find((view) => view.path === path);
+}
+
+function arriveAtCalendar(id) {
+  showCalendarOf(id);
+  show(CALENDAR);
 }
 
 function paramsOf(search) {
@@ -169,9 +257,9 @@ function openPath(raw, onclose = () => undefined) {
     const linked = placementsOf("REST_APP_URI").some((one) => placementClient(one) === clientId);
     return openApplication({ clientId, placement: linked ? "REST_APP_URI" : "DEFAULT", options: paramsOf(url.searchParams), onclose }) ? "" : "PATH_NOT_AVAILABLE";
   }
-  const view = VIEWS.find((one) => one.path === path || (path.startsWith(`${one.path}kanban/`) || path.startsWith(`${one.path}list/`)));
+  const view = viewOf(path) || VIEWS.find((one) => path.startsWith(`${one.path}kanban/`) || path.startsWith(`${one.path}list/`));
   if (view || path === "/" || path === "/marketplace/") {
-    show(view || (path === "/" ? VIEWS[0] : VIEWS[6]));
+    show(view || (path === "/" ? VIEWS[0] : APPS));
     return "";
   }
   return "PATH_NOT_AVAILABLE";
@@ -194,7 +282,7 @@ document.addEventListener("click", (event) => {
     return;
   }
   event.preventDefault();
-  const view = VIEWS.find((one) => one.path === url.pathname);
+  const view = viewOf(url.pathname);
   if (view) {
     show(view);
   } else if (openPath(url.pathname + url.search) && topLayer() === undefined) {
@@ -204,7 +292,7 @@ document.addEventListener("click", (event) => {
 
 function arrive() {
   const path = location.pathname;
-  const view = VIEWS.find((one) => one.path === path);
+  const view = viewOf(path);
   if (view) {
     current = view;
     changed();
@@ -213,7 +301,8 @@ function arrive() {
     }
     return;
   }
-  current = path.startsWith("/crm/deal/") ? VIEWS[1] : path.includes("/tasks/") ? VIEWS[2] : path.startsWith("/company/") ? VIEWS[3] : path.startsWith("/marketplace/") || path.startsWith("/devops/") ? VIEWS[6] : VIEWS[0];
+  const named = (name) => VIEWS.find((one) => one.name === name);
+  current = path.startsWith("/crm/deal/") ? named("deals") : path.includes("/tasks/") ? named("tasks") : path.startsWith("/company/") ? named("people") : path.startsWith("/marketplace/") || path.startsWith("/devops/") ? APPS : VIEWS[0];
   changed();
   if (path !== "/") {
     openPath(path + location.search);
@@ -222,7 +311,7 @@ function arrive() {
 }
 
 window.addEventListener("popstate", () => {
-  const view = VIEWS.find((one) => one.path === location.pathname);
+  const view = viewOf(location.pathname);
   if (view) {
     show(view, false);
   }

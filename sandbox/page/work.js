@@ -8,6 +8,7 @@ import { avatar, personLine, peopleOptions, empty, formDialog, tabs, viewHead, b
 import { richText } from "./texts.js";
 import { applicationFrame, openApplication, placementsOf, placementClient, placementTitle } from "./frames.js";
 import { toolbar } from "./crm.js";
+import { nextEntries } from "./calendar.js";
 
 const view = { tasks: "mine", calls: "all" };
 const LETTERS = { L: 1, D: 2, C: 3, CO: 4 };
@@ -171,6 +172,7 @@ export function openTask(id, onclose) {
             done ? button("up", t("Возобновить", "Renew"), () => taskAction(task, "renew")) : button("check", t("Завершить", "Complete"), () => taskAction(task, "complete"), "primary"),
             !done && statusOf(task) !== 3 ? button("", t("Начать", "Start"), () => taskAction(task, "start")) : null,
             button("people", t("Делегировать", "Delegate"), () => delegate(task)),
+            button("trash", t("Удалить", "Delete"), () => act("DELETE", `tasks/${id}`, { user_id: store.me }, t("Задача удалена", "The task is deleted")), "bad"),
             h("span", { class: `tag ${done ? "tag-good" : isLate(task) ? "tag-bad" : ""}` }, statusText(task)),
           ),
           h(
@@ -185,11 +187,14 @@ export function openTask(id, onclose) {
               [t("Ответственный", "Responsible"), personLine(field(task, "responsibleId"))],
               [t("Постановщик", "Set by"), personLine(field(task, "createdBy") || field(task, "creatorId"))],
               [t("Срок", "Deadline"), deadline(task)],
+              [t("План", "Plan"), field(task, "startPlan") ? `${timeText(field(task, "startPlan"))} – ${timeText(field(task, "endPlan"))}` : null],
               [t("Поставлена", "Set"), timeText(field(task, "created"))],
               [t("Карточка CRM", "CRM item"), bindingLinks(task)],
               [t("Завершена", "Completed"), field(task, "closed") ? timeText(field(task, "closed")) : null],
             ].map(([label, value]) => (value ? h("div", { class: "fact" }, h("dt", null, label), h("dd", null, value)) : null)),
           ),
+          checklistBox(task),
+          resultsBox(task),
         ),
         placements.map((one, index) => {
           const [value] = choices[index + 1];
@@ -203,6 +208,59 @@ export function openTask(id, onclose) {
     },
   });
   return true;
+}
+
+function checklistBox(task) {
+  const items = field(task, "checklist") || [];
+  if (!items.length) {
+    return null;
+  }
+  const tick = (item, done) => act("POST", `tasks/${taskId(task)}/tick`, { user_id: store.me, item_id: item.id, done });
+  const under = (parent) => items.filter((item) => item.parent_id === parent);
+  const line = (item) =>
+    h(
+      "label",
+      { class: "check", "data-key": `check-${item.id}` },
+      h("input", { type: "checkbox", checked: item.done, "data-live": true, onchange: (event) => tick(item, event.target.checked) }),
+      h("span", null, item.title),
+    );
+  const name = (item) => (/^BX_CHECKLIST_\d+$/.test(item.title) ? t("Чек-лист", "Checklist") : item.title);
+  return h(
+    "section",
+    { class: "box checklist", "data-key": "checklist" },
+    under(0).map((root) => [h("h3", { class: "check-head" }, name(root)), under(root.id).map((item) => [line(item), under(item.id).map(line)])]),
+  );
+}
+
+function resultsBox(task) {
+  const results = field(task, "results") || [];
+  const done = isDone(task);
+  const form = h(
+    "form",
+    {
+      class: "comment-form box", "data-keep": true, "data-key": `result-form-${store.lang}`,
+      onsubmit: async (event) => {
+        event.preventDefault();
+        const area = event.currentTarget.querySelector("textarea");
+        if (area.value.trim() && (await act("POST", `tasks/${taskId(task)}/result`, { user_id: store.me, text: area.value }, t("Результат записан", "The result is kept")))) {
+          area.value = "";
+        }
+      },
+    },
+    h("textarea", { rows: "1", "aria-label": t("Результат задачи", "Result of the task"), placeholder: t("Что сделано…", "What is done…") }),
+    h("button", { type: "submit", class: "button" }, t("Записать результат", "Keep the result")),
+  );
+  return [
+    results.length
+      ? h(
+          "section",
+          { class: "box", "data-key": "results" },
+          h("h3", null, t("Результаты", "Results")),
+          h("ul", { class: "plain-list" }, results.map((one) => h("li", { "data-key": `result-${one.id}` }, h("div", { class: "rich" }, richText(one.text)), h("div", { class: "event-who" }, `${nameOf(person(one.author_id))}, ${timeText(one.created)}`)))),
+        )
+      : null,
+    done ? null : form,
+  ];
 }
 
 function delegate(task) {
@@ -363,9 +421,21 @@ export function openPerson(id, onclose) {
       const leads = part("leads").filter((lead) => Number(field(lead, "assignedById")) === Number(id));
       return [
         h("ul", { class: "people single" }, personCard(one)),
+        h(
+          "dl",
+          { class: "facts box" },
+          [
+            [t("Мобильный", "Mobile"), phoneText(field(one, "mobile"))],
+            [t("Рабочий телефон", "Work phone"), phoneText(field(one, "workPhone"))],
+            [t("Почта", "E-mail"), field(one, "email")],
+            [t("Часовой пояс", "Time zone"), field(one, "timezone") || t("как у портала", "that of the portal")],
+          ].map(([label, value]) => (value ? h("div", { class: "fact" }, h("dt", null, label), h("dd", { class: "break" }, value)) : null)),
+        ),
         placementsOf("USER_PROFILE_MENU").map((placement) =>
           button("apps", placementTitle(placement), () => openApplication({ clientId: placementClient(placement), placement: "USER_PROFILE_MENU", options: { USER_ID: String(id) }, title: placementTitle(placement) }), "small"),
         ),
+        h("h3", null, h("a", { href: `/company/personal/user/${id}/calendar/` }, t("Календарь", "Calendar"))),
+        nextEntries(id).length ? h("ul", { class: "plain-list" }, nextEntries(id).map((words) => h("li", null, words))) : h("p", { class: "muted" }, t("Дальше ничего не назначено", "Nothing is planned")),
         h("h3", null, t("Открытые задачи", "Open tasks")),
         tasks.length ? h("ul", { class: "task-list" }, tasks.map((task) => h("li", { "data-key": `t${taskId(task)}` }, taskLine(task)))) : h("p", { class: "muted" }, t("Нет", "None")),
         h("h3", null, t("Лиды", "Leads"), " ", h("span", { class: "count" }, String(leads.length))),

@@ -301,7 +301,7 @@ export function applicationsView() {
   const links = placementsOf("LEFT_MENU");
   return [
     viewHead(t("Приложения", "Applications"), h("span", { class: "spacer" }), button("plus", t("Создать приложение", "Create an application"), () => applicationForm(), "primary")),
-    links.length ? h("p", { class: "muted" }, t("Пункты меню приложений стоят внизу слева.", "Menu items of applications stand at the lower left.")) : null,
+    links.length ? h("p", { class: "muted" }, t("Свои пункты приложений раскрываются в меню под «Приложениями».", "Items of applications unfold in the menu under “Applications”.")) : null,
     apps.length
       ? h("ul", { class: "apps", "data-key": "apps" }, apps.map(applicationCard))
       : empty("apps", t("Приложений нет", "There are no applications"), t("Создайте локальное приложение: портал выдаст ему ключи.", "Create a local application: the portal gives it its keys.")),

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import date, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ VIEWS = {
     "leads": "/crm/lead/",
     "deals": "/crm/deal/",
     "tasks": "/tasks/",
+    "calendar": "/company/personal/user/9/calendar/",
     "people": "/company/",
     "calls": "/crm/calls/",
     "robots": "/crm/robots/",
@@ -216,6 +218,18 @@ def test_a_task_is_completed_and_renewed_by_its_tick(page: Page, portal: Portal,
     assert portal.find("tasks", title="Позвонить клиенту")["status"] == 5
     page.get_by_role("button", name="Возобновить: Позвонить клиенту").first.click()
     expect(page.get_by_role("button", name="Завершить: Позвонить клиенту").first).to_be_visible()
+    task = portal.find("tasks", title="Позвонить клиенту")["id"]
+    item = {"TASKID": task, "FIELDS": {"TITLE": "Спросить про размеры"}, "auth": token["access_token"]}
+    requests.post(f"{portal.url}/rest/task.checklistitem.add", json=item, timeout=10)
+    page.get_by_role("link", name="Позвонить клиенту").first.click()
+    card = page.get_by_role("dialog", name="Позвонить клиенту")
+    card.get_by_label("Спросить про размеры").click()
+    card.get_by_label("Результат задачи").fill("Три метра [b]двадцать[/b]")
+    card.get_by_role("button", name="Записать результат").click()
+    expect(card.locator("strong", has_text="двадцать")).to_be_visible()
+    shown = portal.find("tasks", id=task)
+    assert [one["done"] for one in shown["checklist"] if one["title"] == "Спросить про размеры"] == [True]
+    assert [one["author_id"] for one in shown["results"]] == [1]
 
 
 def test_robots_are_placed_with_their_properties_and_keep_their_order(
@@ -273,6 +287,59 @@ def test_a_refused_action_is_shown_in_the_portals_words(page: Page, portal: Port
     page.get_by_label("Сколько лидов").fill("-3")
     page.get_by_role("button", name="Загрузить").click()
     expect(page.get_by_role("alert").locator(".toast-error")).to_be_visible()
+
+
+# ---------------------------------------------------------------------- a calendar
+
+
+@pytest.fixture
+def week(portal: Portal) -> Callable[[int, str], str]:
+    """A moment of the present week by its day (0 is Monday) and time."""
+    today = date.fromisoformat(portal.control("GET", "state/now")[:10])
+    monday = today - timedelta(days=today.weekday())
+    return lambda day, time_: f"{monday + timedelta(days=day)}T{time_}:00+03:00"
+
+
+def test_an_entry_of_a_week_is_dragged_moved_by_keys_and_deleted(
+    page: Page, portal: Portal, week: Callable[[int, str], str]
+) -> None:
+    body = {"owner_id": 9, "name": "Замер", "from": week(0, "10:00"), "to": week(0, "11:00"), "location": "Лесная, 5"}
+    number = portal.control("POST", "calendar", body)["id"]
+    page.goto("/company/personal/user/9/calendar/")
+    expect(page.get_by_label("Чей календарь")).to_have_value("9")
+    slot = page.locator(f".slot[data-entry='{number}']")
+    days = page.locator(".day-column")
+    # From ten on Monday two columns to the right and three hours down; the grid begins at eight.
+    slot.drag_to(days.nth(2), source_position={"x": 20, "y": 10}, target_position={"x": 40, "y": 5 * 46 + 10})
+    expect(days.nth(2).locator(f"[data-entry='{number}']")).to_contain_text("13:00–14:00")
+    slot.focus()
+    page.keyboard.press("Alt+ArrowDown")
+    expect(slot).to_contain_text("13:30–14:30")
+    page.keyboard.press("Alt+ArrowLeft")
+    expect(days.nth(1).locator(f"[data-entry='{number}']")).to_be_visible()
+    assert portal.find("calendar", id=number)["from"] == week(1, "13:30")
+    slot.click()
+    dialog = page.get_by_role("dialog", name="Замер")
+    expect(dialog).to_contain_text("Лесная, 5")
+    dialog.get_by_role("button", name="На полчаса раньше").click()
+    expect(dialog).to_contain_text("13:00–14:00")
+    dialog.get_by_role("button", name="Удалить").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(slot).to_have_count(0)
+
+
+def test_time_is_taken_in_the_calendar_of_the_chosen_employee(page: Page, portal: Portal) -> None:
+    page.goto("/")
+    page.get_by_role("link", name="Календарь").click()
+    page.get_by_label("Чей календарь").select_option(label="Фёдор Рябов")
+    page.get_by_role("button", name="Занять время").click()
+    dialog = page.get_by_role("dialog", name="Занять время: Фёдор Рябов")
+    dialog.get_by_label("Начало").fill("15:00")
+    dialog.get_by_label("Конец").fill("16:30")
+    dialog.get_by_role("button", name="Создать").click()
+    expect(page.locator(".slot", has_text="15:00–16:30")).to_contain_text("Занят")
+    made = portal.find("calendar", owner_id=10, name="Занят")
+    assert (made["from"][11:16], made["to"][11:16], made["created_by"]) == ("15:00", "16:30", 1)
 
 
 # ------------------------------------------------------------------------- people
@@ -376,7 +443,7 @@ def foreign(portal: Portal) -> Iterator[dict[str, Any]]:
         "applications",
         {
             "title": "Чужое", "handler": f"{own}/app", "install": f"{own}/install",
-            "scopes": ["crm", "user", "placement", "bizproc"], "script_only": False,
+            "scopes": ["crm", "user", "placement", "bizproc", "calendar"], "script_only": False,
         },
     )  # fmt: skip
     yield {"client_id": made["client_id"], "posts": posts, "own": own}
@@ -503,6 +570,64 @@ def test_a_person_is_chosen_in_the_portals_dialog(tab: Any, page: Page) -> None:
 
 def test_the_interface_lists_what_the_placement_serves(tab: Any) -> None:
     assert tab("interface_()", "interface") == {"command": ["reloadData"], "event": []}
+
+
+@pytest.fixture
+def places(installed: dict[str, Any], portal: Portal) -> dict[str, Any]:
+    """The application in the row of views of the calendar and in the main menu."""
+    token = portal.control("POST", "tokens", {"action": "issue", "client_id": installed["client_id"], "user_id": 1})
+    for code, title in (("CALENDAR_GRIDVIEW", "Сетка"), ("LEFT_MENU", "Доска")):
+        bind = {"PLACEMENT": code, "HANDLER": f"{installed['own']}/app", "TITLE": title, "auth": token["access_token"]}
+        requests.post(f"{portal.url}/rest/placement.bind", json=bind, timeout=10)
+    return installed
+
+
+def test_the_calendar_has_a_view_of_the_application(
+    page: Page, portal: Portal, places: dict[str, Any], week: Callable[[int, str], str]
+) -> None:
+    page.goto("/company/personal/user/9/calendar/")
+    page.get_by_role("button", name="Сетка").click()
+    output = page.frame_locator("iframe[title='Сетка']").locator("#out")
+    expect(output).to_contain_text("info=")
+    fields = places["posts"][-1][1]
+    assert fields["PLACEMENT"] == "CALENDAR_GRIDVIEW"
+    options = {"viewRangeFrom": week(0, "")[:10], "viewRangeTo": week(6, "")[:10]}
+    assert json.loads(fields["PLACEMENT_OPTIONS"]) == {**options, "URI": "/company/personal/user/9/calendar/"}
+    names = [f"Calendar.customView:{name}" for name in ("increaseViewRangeDate", "adjustToDate", "refreshEntries")]
+    output.evaluate(
+        "(element, names) => names.forEach(name => BX24.placement.bindEvent(name, data => window.say(name, data)))",
+        names,
+    )
+    page.get_by_role("button", name="Вперёд").click()
+    expect(output).to_have_text(f"{names[0]}={{}}")
+    page.get_by_role("button", name="Сегодня").click()
+    expect(output).to_have_text(f'{names[1]}="{portal.control("GET", "state/now")[:10]}"')
+    body = {"owner_id": 9, "name": "Из рамки", "from": week(3, "10:00"), "to": week(3, "11:00")}
+    number = portal.control("POST", "calendar", body)["id"]
+    expect(output).to_have_text(f"{names[2]}={{}}")
+    output.evaluate("() => window.interface_()")
+    expect(output).to_contain_text('"command":["getEvents","viewEvent","addEvent","editEvent","deleteEvent"]')
+    output.evaluate("(element, id) => BX24.placement.call('viewEvent', { id: String(id) })", number)
+    expect(page.get_by_role("dialog", name="Из рамки")).to_be_visible()
+
+
+def test_the_main_menu_opens_the_application_over_the_working_area(page: Page, places: dict[str, Any]) -> None:
+    page.goto("/crm/deal/")
+    item = page.get_by_role("navigation").get_by_role("link", name="Доска")
+    expect(item).to_have_count(0)
+    page.get_by_role("button", name="Развернуть пункты приложений").click()
+    item.click()
+    output = page.frame_locator("iframe[title='Доска']").locator("#out")
+    expect(output).to_contain_text("info=")
+    fields = places["posts"][-1][1]
+    assert (fields["PLACEMENT"], json.loads(fields["PLACEMENT_OPTIONS"])) == ("LEFT_MENU", {"URI": "/crm/deal/"})
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    frame, area = page.locator("iframe.frame").bounding_box(), page.locator("main").bounding_box()
+    assert frame == area
+    page.reload()
+    expect(output).to_contain_text("info=")
+    page.go_back()
+    expect(page.get_by_role("heading", name="Сделки", level=1)).to_be_visible()
 
 
 def test_a_link_to_the_application_brings_its_parameters(page: Page, installed: dict[str, Any]) -> None:
