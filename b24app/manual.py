@@ -806,7 +806,7 @@ class Writer:
         yield t(
             "Замерщик заболел или уволился: его руководитель переносит замеры на «Графике замеров». Если время "
             "прежнее, клиента, который уже подтвердил, второй раз не спрашивают: ему уходит SMS с новым именем.",
-            "The measurer is ill or left: their head moves his visits on the board “Measurements”. Where the time stays "
+            "The measurer is ill or left: their head moves his visits on the board “Measurements”. Where the time is "
             "the same, a client who has confirmed is not asked again: he gets an SMS with the new name.",
         )
 

@@ -1,7 +1,8 @@
 """Sending SMS, for robots and handlers: from a text and numbers to commands, at most one message, a record of each.
 
 compose(...)   -> Texting     whether it can go, and when: pure
-remember       keeps what waits for the morning as a timer (code `sms_due`), under its key: drop it with forget()
+apart(Texting) -> Texting     the same, sent by a delivery of its own: a gateway that is away holds up nothing else
+remember       keeps what waits as a timer (code `sms_due`), under its key: forget() takes it back
 act(Texting)   -> commands    the message; its text in the timeline; a refusal there too; a task where nobody knows
 """
 
@@ -17,7 +18,7 @@ from b24app.bitrix import commands as write
 from b24app.bitrix.commands import After, Command
 from b24app.bitrix.portal import Portal
 from b24app.bitrix.translate import phone_key, phone_text
-from b24app.engine.declare import TimerCall
+from b24app.engine.declare import NORMAL, TimerCall
 from b24app.entities import Item, ItemRef
 from b24app.playbook import Playbook
 from b24app.rules.intake import plain
@@ -34,7 +35,10 @@ LOOK_WITHIN = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Texting:
-    """One message about an item. `refusal`: why it cannot go; `due_at`: it waits for the recipient's morning."""
+    """One message about an item. `refusal`: why it cannot go; `due_at`: it waits for the recipient's morning.
+
+    `call_instead`: the responsible gets a task to call where it could not go.
+    """
 
     key: str
     item: ItemRef
@@ -49,6 +53,7 @@ class Texting:
     quiet: tuple[str, str, str] | None = None
     refusal: str = ""
     due_at: datetime | None = None
+    call_instead: bool = False
 
     @property
     def timer_key(self) -> str:
@@ -146,34 +151,41 @@ def compose(
     return replace(texting, quiet=quiet, due_at=due_at)
 
 
+def apart(texting: Texting, now: datetime) -> Texting:
+    """Returns the message as one that is sent by itself, at once where it need not wait, and not overlooked."""
+    return replace(texting, due_at=texting.due_at or now, call_instead=True)
+
+
 def remember(memory: Memory, texting: Texting) -> None:
-    """Sets the timer of a message that waits for the morning; the same key is the same message."""
+    """Orders a message that is sent by itself, for its time; the same key is the same message."""
     if texting.due_at is None or texting.refusal:
         return
-    memory.set_timer(
-        texting.timer_key,
-        code=SMS_DUE,
-        entity=texting.timer_key,  # not the item's: a gateway that is away must not hold up the item's other work
-        due_at=texting.due_at,
-        payload={
-            "key": texting.key,
-            "item": str(texting.item),
-            "stage_id": texting.stage_id,
-            "phone": texting.phone,
-            "text": texting.text,
-        },
-    )
+    entity = texting.timer_key  # not the item's: a gateway that is away must not hold up the item's other work
+    payload = {
+        "key": texting.key,
+        "item": str(texting.item),
+        "stage_id": texting.stage_id,
+        "phone": texting.phone,
+        "text": texting.text,
+        "call_instead": texting.call_instead,
+    }
+    if texting.due_at <= memory.now:
+        memory.deliver(kind="timer", code=SMS_DUE, entity=entity, payload=payload, priority=NORMAL)
+    else:
+        memory.set_timer(entity, code=SMS_DUE, entity=entity, due_at=texting.due_at, payload=payload)
 
 
 def forget(memory: Memory, key: str) -> None:
-    """Takes back a message that still waits: what it told of has changed."""
+    """Takes back a message that did not go yet, for the morning or for the gateway: what it told of has changed."""
     memory.drop_timer(timer_key(key))
+    memory.call_off(timer_key(key), "сообщение отменено: всё изменилось / taken back")
 
 
 def due(portal: Portal, call: TimerCall, item: Item) -> Texting:
     """Returns the message that waited and whose time has come."""
     kept = call.payload
-    return compose(portal, item, key=str(kept["key"]), numbers=[str(kept["phone"])], text=str(kept["text"]))
+    texting = compose(portal, item, key=str(kept["key"]), numbers=[str(kept["phone"])], text=str(kept["text"]))
+    return replace(texting, call_instead=kept.get("call_instead") is True)
 
 
 def act(texting: Texting) -> list[Command]:
@@ -195,6 +207,17 @@ def act(texting: Texting) -> list[Command]:
         item=texting.item,
         label="sms_check",
     )
+    call = write.add_task(
+        marker=texting.refusal_marker,
+        title=f"Позвоните клиенту, SMS не ушла: {to}",
+        description=f"{plain(texting.title)}\n\nЧто нужно сказать клиенту: {text}",
+        responsible_id=texting.responsible_id,
+        creator_id=texting.creator_id,
+        deadline=texting.look_by,
+        item=texting.item,
+        label="sms_call",
+    )
+    instead = [replace(call, after=After("sms", "failed"))] if texting.call_instead else []
     return [
         write.send_sms(texting.phone, texting.text, until=texting.until, quiet=texting.quiet),
         write.comment(
@@ -208,4 +231,5 @@ def act(texting: Texting) -> list[Command]:
             after=After("sms", "failed"),
         ),
         replace(task, after=After("sms", "unknown")),
+        *instead,
     ]

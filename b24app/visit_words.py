@@ -308,10 +308,11 @@ def measurer_notice(facts: Seen, row: VisitRow) -> str:
 def sms(facts: Seen, row: VisitRow) -> texting.Texting:
     item = facts.item
     clients = [item, *([facts.client] if facts.client is not None else [])]
-    return texting.compose(
+    composed = texting.compose(
         facts,
         item,
         key=sms_key(row),
         numbers=[phone for client in clients for phone in client.phones],
         text=facts.rules.sms.format(**words(facts, row, bbcode=False)),
     )
+    return texting.apart(composed, facts.now)

@@ -163,7 +163,7 @@ def remember(memory: Memory, work: VisitWork) -> None:
 
 
 def act(work: VisitWork) -> list[Command]:
-    """Returns the commands: what is gone first, then the new entry and the card, tasks, words, the SMS."""
+    """Returns the commands: what is gone first, then the new entry and the card, tasks, words. The SMS goes apart."""
     item = work.item
     planned: list[Command] = [write.remove_entry(id, label=f"entry_gone_{id}") for id in work.removed]
     planned += [write.set_task(done.task_id, {"STATUS": 5}, label=f"close_{done.task_id}") for done in work.done]
@@ -199,6 +199,4 @@ def act(work: VisitWork) -> list[Command]:
         planned.append(write.notify(notice.user_id, notice.text, tag=notice.tag, label=f"notice_{place}"))
     for place, (text, key) in enumerate(work.notes):
         planned.append(write.comment(item, text, marker=stage_desk.mark(item, "visit", key), label=f"note_{place}"))
-    if work.sms is not None:
-        planned += texting.act(work.sms)
     return planned

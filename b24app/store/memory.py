@@ -274,6 +274,15 @@ class Memory:
         table = schema.timers
         self.connection.execute(sa.delete(table).where(table.c.member_id == self.member_id, table.c.key == key))
 
+    def call_off(self, entity: str, reason: str) -> None:
+        """Ends deliveries about this that wait for their turn or for better times; one that is at work goes on."""
+        table = schema.deliveries
+        self.connection.execute(
+            sa.update(table)
+            .where(table.c.member_id == self.member_id, table.c.entity == entity, table.c.state == "waiting")
+            .values(state="done", reason=reason, finished_at=self.now)
+        )
+
     def cursor(self, name: str) -> str | None:
         """Returns how far a reconciliation came."""
         table = schema.cursors
