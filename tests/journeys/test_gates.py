@@ -110,7 +110,9 @@ def kitchen(applied: Office) -> Kitchen:
     return Kitchen(applied)
 
 
-def test_k11_k12_a_move_with_nothing_filled_in_is_undone_and_the_mover_learns_what_is_missing(kitchen: Kitchen) -> None:
+def test_k8_k10_k11_k12_a_move_with_nothing_filled_in_is_undone_and_the_mover_learns_what_is_missing(
+    kitchen: Kitchen,
+) -> None:
     lead_id = kitchen.lead(user_id=ANNA)
     before = kitchen.portal.last
     kitchen.drag(lead_id, CLIENT, user_id=BORIS)

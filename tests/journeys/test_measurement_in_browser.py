@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import FrameLocator, Page, expect, sync_playwright
 
 from .office import ANNA
@@ -39,6 +40,15 @@ def tab_of(page: Page, lead_id: int) -> FrameLocator:
     page.goto(f"/crm/lead/details/{lead_id}/")
     page.get_by_role("button", name="Замер", exact=True).click()
     return page.frame_locator(SHOWN).last
+
+
+def accessible(page: Page, shop: Shop) -> None:
+    """Holds every page of ours that is shown to axe's rules."""
+    frames = [one for one in page.frames if one.url.startswith(shop.office.url)]
+    assert frames
+    for frame in frames:
+        found = Axe().run(frame)  # type: ignore[arg-type]
+        assert found.violations_count == 0, found.generate_report()
 
 
 def qualified(shop: Shop, lead_id: int) -> None:
@@ -83,6 +93,7 @@ def test_k1_to_k33_from_a_missed_call_to_the_measurers_checklist_and_the_clients
     expect(tab.locator(".slot").first).to_contain_text("3 ч работы")
     tab.get_by_role("button", name="Почему нет других").click()
     expect(tab.locator("#why")).to_contain_text("клиент просил не в этот день", timeout=SECONDS)
+    accessible(page, shop)
     tab.locator(".slot [data-take=hold]").first.click()
     held = page.frame_locator(SHOWN).last.locator("#held")
     expect(held).to_contain_text("ещё 14 мин", timeout=SECONDS)
@@ -97,6 +108,7 @@ def test_k1_to_k33_from_a_missed_call_to_the_measurers_checklist_and_the_clients
     tab.get_by_role("button", name="Клиент подтвердил").click()
     tab = page.frame_locator(SHOWN).last
     expect(tab.get_by_text("подтверждён", exact=True)).to_be_visible(timeout=SECONDS)
+    accessible(page, shop)
     shop.office.settle()
     visit = shop.visits(lead_id)[0]
     (task,) = shop.open_tasks(lead_id, "Замер ")
@@ -109,12 +121,44 @@ def test_k1_to_k33_from_a_missed_call_to_the_measurers_checklist_and_the_clients
     assert shop.open_tasks(lead_id, "Подтвердить замер") == []
 
 
+def test_k21_k22_k28_the_address_is_asked_for_first_and_the_tab_books_moves_and_cancels(page: Page, shop: Shop) -> None:
+    lead_id = shop.lead(UF_CRM_B24_ADDRESS="")
+    tab = tab_of(page, lead_id)
+    expect(tab.get_by_text("Заполните адрес")).to_be_visible(timeout=SECONDS)
+    expect(tab.locator("#times")).to_be_hidden()
+    tab.locator("#address").fill("Москва, Мира, 7")
+    tab.locator("#address").press("Enter")
+    tab = page.frame_locator(SHOWN).last
+    tab.locator(".slot [data-take=book]").first.click(timeout=SECONDS)
+    expect(page.frame_locator(SHOWN).last.locator("#agreed")).to_be_visible(timeout=SECONDS)
+    shop.office.settle()
+    (first,) = shop.visits(lead_id)
+    assert first["address"] == "Москва, Мира, 7"
+    tab = tab_of(page, lead_id)
+    tab.locator(".slot [data-take=book]").last.click(timeout=SECONDS)
+    expect(page.frame_locator(SHOWN).last.get_by_text("Как договаривались")).to_be_visible(timeout=SECONDS)
+    shop.office.settle()
+    newest, former = shop.visits(lead_id)
+    assert (newest["round"], former["state"]) == (2, "moved")
+    tab = tab_of(page, lead_id)
+    tab.locator("summary", has_text="Отменить замер").click()
+    tab.locator("#reason").fill("Клиент передумал")
+    tab.locator("#cancel button").click()
+    expect(page.frame_locator(SHOWN).last.locator("#agreed")).to_have_count(0, timeout=SECONDS)
+    shop.office.settle()
+    visit = shop.visits(lead_id)[0]
+    assert (visit["state"], visit["reason"]) == ("cancelled", "Клиент передумал")
+    assert shop.entries(lead_id) == []
+    assert shop.card(lead_id) == (None, None)
+
+
 def test_k26_the_board_opens_from_the_menu_and_moves_a_visit_by_hand(page: Page, shop: Shop) -> None:
     lead_id = shop.lead(title="Кухня на графике")
     start = shop.day(5)
     shop.fill(lead_id, UF_CRM_B24_MEASURE_AT=start.isoformat(), UF_CRM_B24_MEASURER=EGOR)
     page.goto("/crm/lead/")
-    page.get_by_role("button", name="График замеров").or_(page.get_by_role("link", name="График замеров")).first.click()
+    page.get_by_role("button", name="Развернуть пункты приложений").click()
+    page.get_by_role("link", name="График замеров").click()
     board = page.frame_locator(SHOWN).last
     board.locator("#date").fill(str(start.date()), timeout=SECONDS)
     event = board.locator(".ec-event", has_text="Кухня на графике").first
@@ -138,6 +182,7 @@ def test_k26_the_board_opens_from_the_calendar_and_from_the_card(page: Page, sho
     expect(page.frame_locator(SHOWN).last.get_by_role("heading", name="Общий график замеров")).to_be_visible(
         timeout=SECONDS
     )
-    opened = shop.portal.open_calendar(ANNA, "2026-11-23", "2026-11-30")
-    assert opened["status"] == 200
-    assert "Общий график замеров" in opened["body"]
+    page.goto(f"/company/personal/user/{EGOR}/calendar/")
+    page.get_by_role("button", name="График замеров").click()
+    board = page.frame_locator("iframe[title='График замеров']")
+    expect(board.get_by_role("heading", name="Общий график замеров")).to_be_visible(timeout=SECONDS)
