@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 LEAD = 1
 DEAL = 2
@@ -52,6 +54,7 @@ class Item:
     updated_by_id: int | None = None
     origin_id: str = ""
     webform_id: int | None = None
+    custom: Mapping[str, Any] = field(default_factory=dict, hash=False)  # fields of one's own that are filled in
 
     @property
     def open(self) -> bool:

@@ -22,8 +22,8 @@ from b24app.distribution import Pool, Team
 from b24app.engine.declare import Nothing, Property
 from b24app.entities import DEAL, LEAD, Address, Interval, Item, ItemRef, User
 from b24app.errors import Permanent
-from b24app.playbook import WEEKDAYS, Measurement, WorkKind
-from b24app.process import ProcessOnPortal
+from b24app.playbook import WEEKDAYS, Measurement, Playbook, WorkKind
+from b24app.process import ProcessOnPortal, normal_code
 from b24app.rules import slots, stage_gate
 from b24app.rules.confirmation import AGREED
 from b24app.rules.slots import NOWHERE, PARTS, Board, Busy, Job, Place, Slot, Wish
@@ -230,6 +230,14 @@ def read_diary(portal: Portal, rules: Measurement, *, since: date | None = None,
 
 
 # the card
+
+
+def is_dated(playbook: Playbook, item: Item) -> bool:
+    """Tells whether an item names the time of its measurement, by the fields that were read of it."""
+    rules, process = playbook.measurement, playbook.process(item.ref.entity_type_id)
+    date = process.field(rules.date) if rules is not None and process is not None else None
+    wanted = normal_code(date.code) if date is not None else ""
+    return any(normal_code(name) == wanted for name in item.custom)
 
 
 def work_of(rules: Measurement, card: Card) -> WorkKind:

@@ -10,13 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from b24app import distribution as desk
+from b24app import measuring
 from b24app.bitrix import reads
 from b24app.bitrix.portal import Portal
 from b24app.bitrix.translate import phone_key
 from b24app.engine.declare import NORMAL, EventCall, Handler, Nothing
 from b24app.entities import CONTACT, DEAL, LEAD, Item, ItemRef, PhoneCall
 from b24app.rules.intake import Treatment, cause_of, made_by, newest_call
-from b24app.store import process_memory
+from b24app.store import process_memory, visits
 from b24app.store.memory import AssignmentRow, KnownCall, Memory
 
 
@@ -105,6 +106,8 @@ def recall(memory: Memory, facts: NewItem) -> NewItem:
     kind = facts.item.ref.entity_type_id
     changed = "ONCRMDEALUPDATE" if kind == DEAL else "ONCRMLEADUPDATE"
     process_memory.meet(memory, facts.item, facts.situation.playbook.process(kind), changed)
+    if measuring.is_dated(facts.situation.playbook, facts.item):
+        visits.look(memory, str(facts.item.ref))
     since = memory.now - facts.situation.playbook.intake.call_lost_after
     recent = memory.now - desk.SAME_ENQUIRY
     ours = memory.assignment(facts.item.origin_id) if facts.item.origin_id else None

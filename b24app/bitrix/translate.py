@@ -95,6 +95,7 @@ def item_of(entity_type_id: int, value: Any) -> Item | None:
         updated_by_id=number(value.get("updatedBy")),
         origin_id=str(value.get("originId") or ""),
         webform_id=number(value.get("webformId")),
+        custom={str(name): one for name, one in value.items() if str(name).lower().startswith("uf") and one},
     )
 
 

@@ -53,6 +53,13 @@ def test_k23_k26_k27_a_date_in_the_card_is_booked_and_is_to_be_confirmed_one_wor
     assert shop.tasks(lead_id, "Замер ") == []
 
 
+def test_k23_a_lead_that_is_made_with_a_date_is_booked_too(shop: Shop) -> None:
+    start = shop.day(5)
+    lead_id = shop.lead(**{DATE: start.isoformat(), "stageId": "NEW"})
+    (visit,) = shop.visits(lead_id)
+    assert (visit["starts_at"], visit["source"]) == (start, "card")
+
+
 def test_k24_k25_k29_k30_k31_k32_the_confirmed_visit_is_told_to_the_measurer_and_to_the_client_once(shop: Shop) -> None:
     lead_id, start = confirmed(shop, UF_CRM_B24_PRELIMINARY_SUM="250000|RUB", comments="Домофон 12")
     (visit,) = shop.visits(lead_id)
