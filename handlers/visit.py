@@ -299,6 +299,8 @@ def _entry_by_hand(facts: Seen) -> VisitWork | None:
     if facts.diary is None:
         return None
     start = _five(entry.start)
+    if start == visit.starts_at:  # only its end was dragged: the work takes what it takes
+        return _put_back(facts, visit, "")
     if rules.moved_by_hand == "object":
         return _put_back(
             facts, visit, f"Запись о замере передвинули в календаре на {say.moment_of(facts, visit, start)}."
@@ -310,8 +312,6 @@ def _entry_by_hand(facts: Seen) -> VisitWork | None:
     if why is not None:
         said = f"Запись о замере передвинули на {say.moment_of(facts, visit, start)}, но так нельзя: {why['ru']}."
         return _put_back(facts, visit, said)
-    if start == visit.starts_at:  # only its end was dragged: the work takes what it takes
-        return _put_back(facts, visit, "")
     address = Address(visit.address, visit.latitude, visit.longitude)
     taken = measuring.wanted(facts.item, kind, facts.diary, visit.measurer_id, start, address, source="calendar")
     return _work(facts, why="передвинули в календаре / moved in the calendar", take=taken)
@@ -386,6 +386,8 @@ def _date_by_hand(facts: Seen) -> VisitWork | None:
     if not address.text and address.latitude is None:
         return _refused(facts, wish, measuring.NO_ADDRESS)
     start = _five(wish.start)
+    if visit is not None and visit.same_time(wish.measurer_id or visit.measurer_id, start):
+        return _work(facts, why="то же самое / the same visit", fields=say.card_values(facts, visit))
     preferred = wish.measurer_id or (visit.measurer_id if visit is not None else None)
     board = diary.board(without=str(facts.ref))
     job = diary.job(kind, measuring.place_of(rules, address))

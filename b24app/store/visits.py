@@ -139,7 +139,7 @@ def loads(memory: Memory, *, since: datetime) -> dict[int, int]:
         )
         .group_by(table.c.measurer_id)
     )
-    return dict(memory.connection.execute(query).tuples().all())
+    return {row[0]: row[1] for row in memory.connection.execute(query)}
 
 
 def _rows(memory: Memory, *where: sa.ColumnElement[bool]) -> list[VisitRow]:
@@ -194,9 +194,9 @@ def take(memory: Memory, wanted: Wanted) -> VisitRow:
 
 def propose(memory: Memory, wanted: Wanted) -> None:
     """Keeps a time that was found for the item and takes nobody's; an item that has a visit keeps that."""
+    draft = _draft(memory, visits_of(memory, wanted.entity))
     rows = visits_of(memory, wanted.entity)
-    draft = _draft(memory, rows)
-    if any(row.occupying for row in rows if row is not draft or row.state == "held"):
+    if any(row.occupying for row in rows):
         return
     if draft is not None:
         turn(memory, draft, "cancel")
@@ -228,15 +228,32 @@ def look(memory: Memory, entity: str) -> None:
 
 
 def _grown(memory: Memory, row: VisitRow, wanted: Wanted) -> VisitRow:
-    """The item's own held or proposed time is booked, or held (longer)."""
-    values = {"booked_by": wanted.booked_by, "source": wanted.source, "hold_until": wanted.hold_until}
+    """The item's own held or proposed time is booked, or held (longer), as what is wanted now."""
+    values: dict[str, Any] = {
+        **_wanted_values(wanted),
+        "booked_by": wanted.booked_by,
+        "source": wanted.source,
+        "hold_until": wanted.hold_until,
+    }
     if row.state == wanted.state:
         keep(memory, row.id, values)
     else:
         turn(memory, row, "hold" if wanted.state == "held" else "book", **values)
-    grown = replace(row, state=wanted.state, **values)  # type: ignore[arg-type]
+    grown = replace(row, state=wanted.state, **values)
     _occupy(memory, grown)
     return grown
+
+
+def _wanted_values(wanted: Wanted) -> dict[str, Any]:
+    return {
+        "work": wanted.work,
+        "ends_at": wanted.ends_at,
+        "title": wanted.title[:255],
+        "address": wanted.address,
+        "zone": wanted.zone,
+        "latitude": wanted.latitude,
+        "longitude": wanted.longitude,
+    }
 
 
 def _new(
@@ -245,25 +262,17 @@ def _new(
     """A new row: of the next round where the item's time was agreed before; agreed already where only the person is
     another one.
     """
-    rounds = [
-        row.round for row in rows if row.state in (*AGREED, "done", "nobody_home") or row.shown not in ("", "held")
-    ]
+    rounds = [row.round for row in rows if row.state in (*AGREED, "done", "nobody_home") or row.entry_delivery]
     agreed = before is not None and before.state == "confirmed" and before.starts_at == wanted.starts_at
     values = {
         "member_id": memory.member_id,
         "entity": wanted.entity,
         "round": max(rounds, default=0) + 1,
-        "work": wanted.work,
+        **_wanted_values(wanted),
         "measurer_id": wanted.measurer_id,
         "starts_at": wanted.starts_at,
-        "ends_at": wanted.ends_at,
         "state": state or wanted.state,
         "shown": "",
-        "title": wanted.title[:255],
-        "address": wanted.address,
-        "zone": wanted.zone,
-        "latitude": wanted.latitude,
-        "longitude": wanted.longitude,
         "booked_by": wanted.booked_by,
         "source": wanted.source,
         "agreed": agreed,
@@ -335,6 +344,9 @@ def turn(memory: Memory, row: VisitRow, happening: Happening, **values: Any) -> 
     )
     if changed.rowcount == 1 and following not in OCCUPYING:
         memory.connection.execute(sa.delete(cells).where(cells.c.visit_id == row.id))
+        for other in visits_of(memory, row.entity):
+            if other.state == "held" and (other.hold_until or memory.now) > memory.now:
+                _occupy(memory, other)  # the hold overlapped this visit: now it needs these cells of its own
     return changed.rowcount == 1
 
 
