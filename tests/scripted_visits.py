@@ -336,6 +336,9 @@ class VisitBench(Bench):
         return dict(self.shop.answers[-1]["RETURN_VALUES"])
 
 
+TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def later(days: int, hour: int = 10) -> datetime:
-    """That hour, so many days from today, UTC."""
-    return datetime.now(UTC).replace(hour=hour, minute=0, second=0, microsecond=0) + days * DAY
+    """That hour, so many days from the day on which these tests began, UTC."""
+    return TODAY + days * DAY + hour * HOUR
