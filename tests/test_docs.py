@@ -6,19 +6,27 @@ import re
 import subprocess
 import sys
 import tomllib
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import get_args
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import BaseModel
 
 from b24app.__main__ import _parser
 from b24app.config import Settings, parse
+from b24app.playbook import load_playbook
+from b24app.rules.confirmation import diagram, plan
+from b24app.rules.slots import Board, Busy, Job, Measurer, Policy, Wish
+from b24app.rules.working_time import WorkCalendar, day_text
 from install.wanted import SCOPES
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = (ROOT / "config.example.toml").read_text("utf-8")
 README = (ROOT / "README.md").read_text("utf-8")
+MEASUREMENT = (ROOT / "docs" / "measurement.md").read_text("utf-8")
+ZONE = ZoneInfo("Europe/Moscow")
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 
 
@@ -123,3 +131,51 @@ def test_the_command_explains_itself() -> None:
     )
     for command in ("run", "web", "worker", "clock", "doctor", "demo", "sandbox"):
         assert command in answer.stdout
+
+
+def test_the_picture_of_a_visit_is_the_machine_itself() -> None:
+    first, *_ = re.findall(r"```mermaid\n(.*?)\n```", MEASUREMENT, re.DOTALL)
+    assert first == "\n".join(diagram("ru"))
+
+
+def test_the_examples_of_when_a_client_is_asked_are_right() -> None:
+    rules, hours = load_playbook().measurement, load_playbook().hours.calendar()
+    assert rules is not None
+
+    def moment(text: str) -> datetime:
+        return datetime.strptime(f"2026 {text[3:]}", "%Y %d.%m %H:%M").replace(tzinfo=ZONE)
+
+    def told(at: datetime) -> str:
+        there = at.astimezone(ZONE)
+        return f"{day_text(there.date(), 'ru', 2026)} {there:%H:%M}"
+
+    when = r"(\w\w \d\d\.\d\d \d\d:\d\d)"
+    rows = re.findall(rf"^\| {when} \| {when} \| (.*) \|$", MEASUREMENT, re.MULTILINE)
+    assert len(rows) > 5
+    for booked, start, words in rows:
+        assert (told(moment(booked)), told(moment(start))) == (booked, start)
+        found = plan(hours, moment(booked), moment(start), timedelta(minutes=rules.confirm_minutes))
+        if found.confirm_at is None or found.confirm_until is None:
+            assert words.startswith("сразу"), booked
+        else:
+            assert words == f"{told(found.confirm_at)}, до {told(found.confirm_until)}", booked
+
+
+def test_the_example_of_free_times_is_what_the_rules_find() -> None:
+    def at(day: int, hour: int) -> datetime:
+        return datetime(2026, 11, day, hour, tzinfo=ZONE)
+
+    office = WorkCalendar(opens=time(9), closes=time(19), country="RU", lunch=(time(13), time(14)))
+    people = [Measurer(9, "Егор Петров", office, load=2), Measurer(10, "Фёдор Рябов", office, load=1)]
+    egor = [Busy(at(27, 9), at(27, 11)), Busy(at(27, 15), at(27, 18), visit=True)]
+    board = Board(people, Policy(horizon_days=7), date(2026, 11, 26), {9: egor, 10: [Busy(at(27, 9), at(27, 19))]})
+    earliest = office.add_working(at(26, 16), timedelta(hours=2))
+    job = Job(timedelta(hours=3), earliest, wish=Wish(parts=frozenset({"morning"})))
+    slots = [(slot.grade, slot.text("ru")) for slot in board.best(job, 30)]
+    shown = re.findall(r"^\| ([ABC]) \| (.*) \|$", MEASUREMENT, re.MULTILINE)
+    assert [grade for grade, _ in shown] == ["A", "A", "B", "C"]
+    assert [slot for slot in slots if slot in shown] == shown
+    for start in (at(28, 10), at(27, 14), at(27, 17)):
+        why = board.why(9, start, job)
+        assert why is not None
+        assert f"«{why['ru']}»" in MEASUREMENT.replace("\n", " ")

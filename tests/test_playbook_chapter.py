@@ -35,6 +35,12 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`on_close`": model.OnClose,
     "`[lead.decline]`": model.Decline,
     "`reasons`": model.DeclineReason,
+    "`[measurement]`": model.Measurement,
+    "`work`": model.WorkKind,
+    "`zones`": model.Zone,
+    "`travel`": model.Travel,
+    "`ways`": model.Way,
+    "`measurers`": model.MeasurerRule,
 }
 BELOW = "ниже"
 

@@ -7,15 +7,21 @@ from pathlib import Path
 
 from playwright.sync_api import FrameLocator, Page, sync_playwright
 
-from b24app.demo import running_application, sandbox_portal
+from b24app.demo import running_application, sandbox_portal, sms_provider
 
 HERE = Path(__file__).parent
 PHONE = "+79123456789"
+MEASUREMENT = "B24_MEASUREMENT"
 
 
 def main() -> None:
-    """Writes kanban.png, lead.png, tab.png, form.png and guide.png."""
-    with sandbox_portal() as portal, running_application(portal, "ru") as scene, sync_playwright() as playwright:
+    """Writes kanban.png, lead.png, tab.png, form.png, guide.png, visit.png and board.png."""
+    with (
+        sandbox_portal() as portal,
+        sms_provider() as provider,
+        running_application(portal, "ru", provider) as scene,
+        sync_playwright() as playwright,
+    ):
         scene.install()
         scene.apply()
         scene.play()
@@ -32,6 +38,15 @@ def main() -> None:
         page.screenshot(path=HERE / "tab.png")
         opened(page, "Что делать").get_by_text("Дальше:").first.wait_for()
         page.screenshot(path=HERE / "guide.png")
+        measured = next(one for one in scene.state("leads") if one["stageId"] == MEASUREMENT)
+        page.goto(f"{portal['url']}/crm/lead/details/{measured['id']}/")
+        page.wait_for_timeout(10_000)  # the portal's limit of requests recovers from the scene and the pages above
+        visit = opened(page, "Замер")
+        visit.locator("#slots li").first.wait_for()
+        page.screenshot(path=HERE / "visit.png")
+        visit.get_by_role("button", name="График замеров").click()
+        shown(page).locator("#calendar[aria-busy=false] .ec-event").first.wait_for()
+        page.screenshot(path=HERE / "board.png")
         page.goto(f"{portal['url']}/crm/lead/")
         page.locator("select").first.select_option(label="Анна Кузнецова")
         page.get_by_text("Вы вошли как").first.wait_for()
@@ -44,7 +59,7 @@ def main() -> None:
 
 def opened(page: Page, tab: str) -> FrameLocator:
     """Opens a tab of the card; returns its page."""
-    page.locator(".layer-body, .layer").get_by_role("button", name=tab).first.click()
+    page.locator(".layer-body, .layer").get_by_role("button", name=tab, exact=True).first.click()
     return shown(page)
 
 
