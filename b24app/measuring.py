@@ -38,6 +38,8 @@ LATELY = timedelta(days=30)
 DAY = timedelta(days=1)
 PEOPLE_AT_ONCE = 100
 """Busy times of so many people are one command of the batch."""
+LONGEST_WAY = 180
+"""Minutes: a longer way by coordinates is a mistake in the address."""
 NO_ADDRESS: Text = {"ru": "не заполнен адрес", "en": "the address is not filled in"}
 
 
@@ -109,7 +111,8 @@ class Diary:
         travel = slots.Travel(longest=0)
         if not rules.travel.inside_work:
             ways = {way.zones: way.minutes for way in rules.travel.ways}
-            travel = slots.Travel(rules.travel.usual_minutes, ways, rules.travel.km_per_hour)
+            longest = max(LONGEST_WAY, rules.travel.usual_minutes, *ways.values())
+            travel = slots.Travel(rules.travel.usual_minutes, ways, rules.travel.km_per_hour, longest)
         return slots.Policy(
             step=rules.step_minutes,
             buffer=rules.buffer_minutes,
@@ -262,8 +265,9 @@ def address_in(on: ProcessOnPortal, rules: Measurement, raw: Mapping[str, Any]) 
 def place_of(rules: Measurement, address: Address) -> Place:
     """Returns where an address lies: the first zone one of whose words stands in it, and its coordinates."""
     text = address.text.lower()
-    zone = next((one.key for one in rules.zones if any(word.lower() in text for word in one.words)), "")
-    return Place(zone, address.latitude, address.longitude)
+    zone = next((one for one in rules.zones if any(word.lower() in text for word in one.words)), None)
+    key, name = (zone.key, zone.name) if zone is not None else ("", "")
+    return Place(key, address.latitude, address.longitude, name)
 
 
 @dataclass(frozen=True)
@@ -383,16 +387,22 @@ NOBODY: Text = {"ru": "замерщиков нет", "en": "there are no measure
 
 
 def problem_of(diary: Diary, row: VisitRow) -> str:
-    """Returns why a visit needs another measurer: `absent`, `gone` (dismissed, or none of them any more), or ""."""
+    """Returns why a visit needs another measurer: `absent`, `busy` (something else was put over it), `gone` (dismissed,
+    or none of them any more), or "".
+    """
     if row.state not in AGREED or row.ends_at <= diary.now:
         return ""
     if diary.crew.person(row.measurer_id) is None:
         return "gone"
-    away = any(
-        one.absent and one.start < row.ends_at and row.starts_at < one.end
+    over = [
+        one.absent
         for one in diary.intervals.get(row.measurer_id, ())
-    )
-    return "absent" if away else ""
+        if one.start < row.ends_at
+        and row.starts_at < one.end
+        # his own entry is no reason; nor is one whose number we do not know yet
+        and (one.absent or (one.id != row.calendar_id and row.calendar_id is not None))
+    ]
+    return "" if not over else "absent" if any(over) else "busy"
 
 
 def problem_text(problem: str, crew: Crew, row: VisitRow) -> Text:
@@ -400,12 +410,15 @@ def problem_text(problem: str, crew: Crew, row: VisitRow) -> Text:
     name = crew.name(row.measurer_id)
     if problem == "absent":
         return {"ru": f"{name} отсутствует", "en": f"{name} is away"}
+    if problem == "busy":
+        return {"ru": f"{name} занят другим", "en": f"{name} is busy with something else"}
     return {"ru": f"{name} больше не замерщик", "en": f"{name} is no measurer any more"}
 
 
 def replacement(diary: Diary, row: VisitRow) -> Offer | None:
     """Returns who could come instead: at the same time where somebody is free, else at the nearest one."""
     board, job = diary.board(without=row.entity), diary.job(*task_of(diary.rules, row))
+    job = replace(job, earliest=diary.now)  # the client waits for somebody, however short the notice
     others = [one for one in board.measurers if one.id != row.measurer_id]
     free = [one for one in others if board.why(one.id, row.starts_at, job) is None]
     if free:
@@ -423,7 +436,8 @@ def replacement(diary: Diary, row: VisitRow) -> Offer | None:
 def task_of(rules: Measurement, row: VisitRow) -> tuple[WorkKind, Place]:
     """Returns what a visit is about: the kind of work, and where."""
     kind = work_named(rules, row.work) or rules.work[0]
-    return kind, Place(row.zone, row.latitude, row.longitude)
+    name = next((zone.name for zone in rules.zones if zone.key == row.zone), "")
+    return kind, Place(row.zone, row.latitude, row.longitude, name)
 
 
 # words

@@ -659,6 +659,8 @@ class Measurement(_Section):
         if not process.stages:
             yield "process", f"раздела [{self.process}] нет / there is no such process"
             return
+        if self.department is None and not self.users:
+            yield "department", "кто замерщики? department или users / who measures? department or users"
         yield from _known("stage", self.stage, {stage.key for stage in process.stages})
         types = {"address": ("address", "string", "text"), "measurer": ("employee",), "date": ("datetime",)}
         types["sum"] = ("money", "double", "integer", "string")

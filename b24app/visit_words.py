@@ -22,7 +22,7 @@ from b24app.store import visits
 from b24app.store.memory import Memory
 from b24app.store.process_memory import TaskRow
 from b24app.store.visits import VisitRow
-from b24app.visit_work import CONFIRM, HEAD, MEASURE, Entry, Retold, sms_key
+from b24app.visit_work import AGREE, CONFIRM, HEAD, MEASURE, Entry, Retold, sms_key
 
 AGREE_MINUTES = 120
 """Working minutes within which a new date is agreed, or a head decides."""
@@ -276,13 +276,19 @@ def retold(facts: Seen, row: VisitRow, task_id: int) -> Retold:
     return Retold(task_id, made.title, made.description)
 
 
-def head_task(facts: Seen, row: VisitRow) -> NewTask:
+def agree_task(facts: Seen, row: VisitRow, text: str) -> NewTask:
+    """The manager agrees a new date with the client."""
+    title = f"Согласовать новую дату замера: {plain(facts.item.title)}"
+    return task(facts, AGREE, row, title, text, facts.manager_id)
+
+
+def head_task(facts: Seen, row: VisitRow, count: int) -> NewTask:
     """The client moves his date again and again: his manager's head decides (K28)."""
     text = (
-        f"Замер назначают уже {row.round}-й раз: {when(facts, row)}.\n{card_link(facts)}\n\n"
+        f"Замер назначают уже {count}-й раз: {when(facts, row)}.\n{card_link(facts)}\n\n"
         "Решите, согласовывать ли дальше или вести клиента иначе."
     )
-    title = f"Замер переносят в {row.round}-й раз: {plain(facts.item.title)}"
+    title = f"Замер переносят в {count}-й раз: {plain(facts.item.title)}"
     return task(facts, HEAD, row, title, text, facts.office.head_id)
 
 

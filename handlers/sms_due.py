@@ -18,7 +18,8 @@ def read(portal: Portal, call: TimerCall) -> Texting | Nothing:
     item = desk.item_or_none(portal.read({"item": reads.item(ref.entity_type_id, ref.id)}), "item")
     if item is None:
         return Nothing("карточки уже нет / the item is gone")
-    if not item.open and item.stage_id != call.payload["stage_id"]:
+    kept = call.payload.get("call_instead") is True and item.stage_semantics == "S"  # who was won still waits for us
+    if not item.open and item.stage_id != call.payload["stage_id"] and not kept:
         return Nothing("карточку за это время закрыли / the item was closed meanwhile")
     return texting.due(portal, call, item)
 

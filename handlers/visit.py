@@ -52,6 +52,7 @@ from b24app.visit_work import (
 )
 
 FIVE_MINUTES = 5
+UNCONFIRMED = "не подтвердили до начала / not confirmed before it began"
 DELETED = "запись в календаре удалили / the calendar entry was deleted"
 """Why a visit was cancelled that somebody took out of the calendar: its manager does not know yet."""
 
@@ -248,6 +249,8 @@ def _task_closed(facts: Seen) -> VisitWork | None:
         states = ((task.task_id, "closed"),)
         if visit is not None and visit.round == task.round and task.rule == CONFIRM:
             change = Change(visit.id, "agree", "клиент подтвердил / the client confirmed")
+            if visit.starts_at <= facts.now:
+                change = Change(visit.id, "cancel", UNCONFIRMED)
             return _work(facts, why="подтверждён / confirmed", changes=(change,), states=states, again=True)
         if visit is not None and visit.round == task.round and task.rule == MEASURE:
             happening: confirmation.Happening = "miss" if facts.nobody_home else "measure"
@@ -441,6 +444,13 @@ def _address_changed(facts: Seen) -> VisitWork | None:
     if visit.state == "confirmed":
         text = f"Адрес замера изменился. {say.measurer_notice(facts, there)}"
         notices = (Notice(visit.measurer_id, text, f"visit:{visit.id}"),)
+    rule = next((one for one in facts.rules.measurers if one.user == visit.measurer_id), None)
+    if rule is not None and rule.zones and place.zone and place.zone not in rule.zones:
+        text = (
+            f"Адрес замера изменился: {facts.crew.name(visit.measurer_id)} не выезжает в район «{place.name}». "
+            f"Выберите другого на вкладке «Замер»: {say.card_link(facts)}"
+        )
+        notices = (*notices, Notice(facts.manager_id, text, f"visit:zone:{visit.id}"))
     return _work(
         facts,
         why="адрес изменился / another address",
@@ -484,9 +494,7 @@ def _written(facts: Seen) -> VisitWork | None:
         return None
     draft = _Draft()
     for row in waiting:
-        if row.state in ("held", "proposed"):
-            draft.keep(row, shown=row.state)
-        elif row.state in AGREED:
+        if row.state in AGREED:
             _announce(facts, row, draft)
         elif row.state in ("moved", "cancelled"):
             _take_away(facts, row, draft)
@@ -496,6 +504,8 @@ def _written(facts: Seen) -> VisitWork | None:
     values["tasks"] = stage_desk.placed(draft.tasks)
     if not facts.there:
         values["notes"] = ()  # there is no timeline any more
+    silent = all(row.state in ("moved", "cancelled") and row.entry_delivery is None for row in waiting)
+    values["again"] = silent  # a hold that ended says nothing: the card may
     return _work(facts, why=", ".join(f"{row.id}: {row.state}" for row in waiting), **values)
 
 
@@ -511,8 +521,9 @@ def _announce(facts: Seen, row: VisitRow, draft: _Draft) -> None:
         draft.entry = say.entry(facts, row)
         draft.fields = say.card_values(facts, row)
         draft.notes.append((say.booked_note(facts, row, state), f"{row.id}:booked"))
-        if row.round > facts.rules.rounds:
-            draft.tasks.append(say.head_task(facts, row))
+        dates = {one.starts_at for one in facts.rows if one.entry_delivery or one.id == row.id}
+        if len(dates) > facts.rules.rounds:
+            draft.tasks.append(say.head_task(facts, row, len(dates)))
         _close(facts, draft, AGREE, "новая дата согласована")
     if state == "confirming" and plan.confirm_at is not None and plan.confirm_until is not None:
         draft.tasks.append(say.confirm_task(facts, row, plan.confirm_at, plan.confirm_until))
@@ -542,8 +553,15 @@ def _take_away(facts: Seen, row: VisitRow, draft: _Draft) -> None:
     gone = "замер перенесён" if row.state == "moved" else "замер отменён"
     for rule in (CONFIRM, MEASURE, OBJECT):
         _close(facts, draft, rule, gone, row.round)
-    if row.state == "cancelled":
+    if row.state == "cancelled" and row.reason == UNCONFIRMED and facts.there:
+        text = (
+            f"Замер {say.when(facts, row)} не подтвердили, и замерщик не поехал.\n{say.card_link(facts)}\n\n"
+            "Позвоните клиенту и выберите новую дату на вкладке «Замер» или в карточке: эта задача закроется сама."
+        )
+        draft.tasks.append(say.agree_task(facts, row, text))
+    elif row.state == "cancelled":
         _close(facts, draft, AGREE, gone)
+    if row.state == "cancelled":
         if facts.agreed is None and facts.there:
             draft.fields = say.card_values(facts, None)
         draft.notes.append((f"[B]Замер отменён:[/B] {say.when(facts, row)}. {say.reason(row)}", f"{row.id}:cancelled"))
@@ -571,8 +589,7 @@ def _finish(facts: Seen, row: VisitRow, draft: _Draft) -> None:
             f"Замерщик приехал {say.when(facts, row)} и никого не застал.\n{say.card_link(facts)}\n\n"
             "Позвоните клиенту и выберите новую дату на вкладке «Замер» или в карточке: эта задача закроется сама."
         )
-        title = f"Согласовать новую дату замера: {plain(facts.item.title)}"
-        draft.tasks.append(say.task(facts, AGREE, row, title, text, facts.manager_id))
+        draft.tasks.append(say.agree_task(facts, row, text))
 
 
 def _in_time(facts: Seen) -> VisitWork | None:
@@ -580,6 +597,10 @@ def _in_time(facts: Seen) -> VisitWork | None:
     visit = facts.agreed
     if visit is None or visit.state != "confirming" or not facts.there:
         return None
+    if visit.starts_at <= facts.now:
+        return _work(
+            facts, why="не подтвердили / unconfirmed", changes=(Change(visit.id, "cancel", UNCONFIRMED),), again=True
+        )
     hours, rules = facts.office.team.hours, facts.rules
     confirm_at = confirmation.confirm_time(hours, visit.starts_at)
     until = min(hours.add_working(confirm_at, timedelta(minutes=rules.confirm_minutes)), visit.starts_at)
@@ -602,8 +623,13 @@ def _in_time(facts: Seen) -> VisitWork | None:
             f"{facts.crew.name(visit.measurer_id)} к клиенту не поедет. {say.card_link(facts)}"
         )
         people = dict.fromkeys((facts.office.head_id, facts.manager_id))
-        notices = tuple(Notice(id, text, f"visit:late:{visit.id}") for id in people)
-        return _work(facts, why="не подтверждён / unconfirmed", notices=notices, kept={visit.id: {"told": 2}})
+        return _work(
+            facts,
+            why="не подтверждён / unconfirmed",
+            notices=tuple(Notice(id, text, f"visit:late:{visit.id}") for id in people),
+            kept={visit.id: {"told": 2}},
+            look_at=visit.starts_at,
+        )
     return None
 
 

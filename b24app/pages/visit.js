@@ -9,6 +9,8 @@
   var why = document.getElementById("why");
   var wish = document.getElementById("wish");
   var asked = 0;
+  var TRIES = 4;
+  var LATER_MS = 2000;
 
   function word(name) {
     return tab.getAttribute("data-" + name);
@@ -56,7 +58,9 @@
     });
   }
 
-  function send(action, body, done, failed) {
+  // only a question is asked again by itself: the portal takes so many requests a second
+
+  function send(action, body, done, failed, tries) {
     withToken(function (token) {
       body.token = token;
       fetch("/visits/" + action, {
@@ -68,10 +72,13 @@
         body: JSON.stringify(body)
       }).then(function (response) {
         return response.json().catch(function () { throw new Error(word("trouble")); }).then(function (answer) {
-          if (!response.ok) {
+          if (response.status === 503 && tries) {
+            window.setTimeout(function () { send(action, body, done, failed, tries - 1); }, LATER_MS);
+          } else if (response.ok) {
+            done(answer);
+          } else {
             throw new Error(answer.error || word("trouble"));
           }
-          done(answer);
         });
       }).catch(function (error) {
         failed(error.message);
@@ -129,7 +136,7 @@
         list.setAttribute("aria-busy", "false");
         fail(text);
       }
-    });
+    }, TRIES);
   }
 
   function show(slots) {

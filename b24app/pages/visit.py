@@ -59,6 +59,20 @@ def show(
     )
 
 
+def not_measured(look: Look) -> str:
+    """Returns the page of an installation whose playbook has no measurements."""
+    return look.render(
+        "message.html",
+        title=look.text("Замеры", "Measurements"),
+        lines=[
+            look.text(
+                "Замеров для этих карточек нет: в сценарии нет раздела [measurement], или он о других карточках.",
+                "There are no measurements for these items: the playbook has no [measurement], or it is about others.",
+            )
+        ],
+    )
+
+
 def described(look: Look, rules: Measurement, crew: Crew, row: VisitRow) -> dict[str, Any]:
     """Returns a visit as the tab and its answers show it."""
     kind = measuring.work_named(rules, row.work)
@@ -87,10 +101,10 @@ def described(look: Look, rules: Measurement, crew: Crew, row: VisitRow) -> dict
 
 
 def may_happen(row: VisitRow, how: str, now: datetime) -> bool:
-    """Tells whether a person may say that of a visit: that somebody was there, only once it has begun."""
+    """Tells whether a person may say that of a visit: before it begins that it holds, then what came of it."""
     if after(row.state, how) is None:  # type: ignore[arg-type]
         return False
-    return how not in ("measure", "miss") or row.starts_at <= now
+    return how == "cancel" or (row.starts_at <= now) == (how in ("measure", "miss"))
 
 
 BUTTON_NAMES: Mapping[str, Mapping[str, str]] = {

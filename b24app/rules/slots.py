@@ -37,6 +37,7 @@ class Place:
     zone: str = ""
     latitude: float | None = None
     longitude: float | None = None
+    name: str = field(default="", compare=False)  # the zone's, for people
 
 
 NOWHERE = Place()
@@ -800,7 +801,8 @@ def _entry(busy: Busy) -> _Entry:
 
 def _unfit(measurer: Measurer, job: Job) -> Text | None:
     if measurer.zones and job.place.zone and job.place.zone not in measurer.zones:
-        return {"ru": f"не выезжает в район «{job.place.zone}»", "en": f"does not go to {job.place.zone}"}
+        name = job.place.name or job.place.zone
+        return {"ru": f"не выезжает в район «{name}»", "en": f"does not go to {name}"}
     lacking = sorted(job.skills - measurer.skills)
     if lacking:
         return {"ru": f"не умеет: {', '.join(lacking)}", "en": f"lacks: {', '.join(lacking)}"}

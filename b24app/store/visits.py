@@ -234,6 +234,7 @@ def _grown(memory: Memory, row: VisitRow, wanted: Wanted) -> VisitRow:
         "booked_by": wanted.booked_by,
         "source": wanted.source,
         "hold_until": wanted.hold_until,
+        **({"shown": "held"} if wanted.state == "held" else {}),
     }
     if row.state == wanted.state:
         keep(memory, row.id, values)
@@ -272,7 +273,7 @@ def _new(
         "measurer_id": wanted.measurer_id,
         "starts_at": wanted.starts_at,
         "state": state or wanted.state,
-        "shown": "",
+        "shown": state or ("held" if wanted.state == "held" else ""),  # of these nobody is told
         "booked_by": wanted.booked_by,
         "source": wanted.source,
         "agreed": agreed,

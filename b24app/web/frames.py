@@ -263,7 +263,8 @@ class Frames:
         rules = measuring.rules_of(portal, item.entity_type_id)
         if on is None or rules is None:
             person, _ = self._prove(row, frame, {})
-            return self._page(row, [guide.not_applied(self._look(row, frame.language, person))])
+            look = self._look(row, frame.language, person)
+            return self._page(row, [visit.not_measured(look) if rules is None else guide.not_applied(look)])
         crew = measuring.read_crew(portal, rules)
         person, answers = self._prove(row, frame, {"item": card_read(item).call})
         with portal.memory() as memory:
@@ -277,7 +278,7 @@ class Frames:
         portal = open_portal(self._services, row.member_id)
         rules, look = portal.playbook.measurement, self._look(row, frame.language, person)
         if rules is None:
-            return self._page(row, [guide.not_applied(look)])
+            return self._page(row, [visit.not_measured(look)])
         visitor = Visitor(row.member_id, person.id, person.admin, frame.language)
         crew = measuring.read_crew(portal, rules)
         opening = crew.hours.next_opening(portal.now) or portal.now  # on a Saturday people plan the week to come
