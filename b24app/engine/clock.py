@@ -1,7 +1,7 @@
 """The clock: due timers become deliveries, what waits unseen is rung for, portals are reconciled.
 
-Several clocks do no harm: every step is a conditional write. A stopped one costs lateness, nothing else: due times
-stand in the database.
+Several clocks do no harm: every step takes what it changes, or finds it taken. A stopped one costs lateness, nothing
+else: due times stand in the database.
 """
 
 from __future__ import annotations
@@ -76,14 +76,12 @@ class Clock:
         with self.database.read() as connection:
             if connection.execute(due.with_only_columns(timers.c.id).limit(1)).first() is None:
                 return []
+        due = due.with_for_update(skip_locked=True)  # what another clock fires, or a decision moves, is not ours
         fired: list[int] = []
         with self.database.write() as connection:
             for row in connection.execute(due).mappings().all():
-                gone = connection.execute(
-                    sa.delete(timers).where(timers.c.id == row["id"], timers.c.due_at == row["due_at"])
-                )
-                if gone.rowcount == 1:
-                    fired += self._deliver(connection, row, now)
+                connection.execute(sa.delete(timers).where(timers.c.id == row["id"]))
+                fired += self._deliver(connection, row, now)
         return fired
 
     def _deliver(self, connection: sa.Connection, row: Any, now: datetime) -> list[int]:

@@ -7,6 +7,7 @@ and is the fence: whoever lost the lease can write nothing back.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import socket
@@ -16,6 +17,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,16 @@ class Delivery:
     failure: str | None
 
 
+@cache
+def _machine() -> str:
+    """Where a pid of ours means something: machines made of one image share their host name, containers their pids."""
+    try:
+        running = Path("/proc/sys/kernel/random/boot_id").read_text() + str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        running = ""
+    return f"{socket.gethostname()[:12]}-{hashlib.sha256(running.encode()).hexdigest()[:7]}"
+
+
 def _process_start() -> str:
     """The kernel's start time of this process: a pid alone may be somebody else's tomorrow."""
     try:
@@ -68,14 +80,14 @@ def _process_start() -> str:
 
 
 def owner_name() -> str:
-    """Returns the name under which this process holds leases: host, pid, its start time, and a part of chance."""
-    return f"{socket.gethostname()[:20]}/{os.getpid()}/{_process_start()}/{uuid.uuid4().hex[:6]}"[:64]
+    """Returns the name under which this process holds leases: machine, pid, its start time, and a part of chance."""
+    return f"{_machine()}/{os.getpid()}/{_process_start()}/{uuid.uuid4().hex[:6]}"[:64]
 
 
 def is_gone(owner: str) -> bool:
     """Tells whether `owner` was a process of this machine that is no more; False when nobody can know."""
     parts = owner.split("/")
-    if len(parts) != 4 or parts[0] != socket.gethostname()[:20] or not Path("/proc/self/stat").exists():
+    if len(parts) != 4 or parts[0] != _machine() or not Path("/proc/self/stat").exists():
         return False
     try:
         stat = Path(f"/proc/{int(parts[1])}/stat").read_text().rsplit(")", 1)[1].split()
@@ -111,6 +123,8 @@ def _candidate() -> sa.Select[Any]:
 
 
 CANDIDATE = _candidate()
+CLAIMED = CANDIDATE.with_for_update(of=deliveries, skip_locked=True)
+"""The same, held: whoever had it before can neither finish it nor renew its lease between our look and our mark."""
 
 
 @dataclass
@@ -204,7 +218,7 @@ class Inbox:
                 return None
         with self.database.write() as connection:
             self.database.serialise(connection, "claim")
-            row = connection.execute(CANDIDATE, {"now": now}).mappings().first()
+            row = connection.execute(CLAIMED, {"now": now}).mappings().first()
             if row is None:
                 return None
             crashed = row["state"] == "running"
@@ -244,7 +258,8 @@ class Inbox:
     def _merge_repeats(self, connection: sa.Connection, row: schema.Row) -> None:
         """An event is a dirty flag: the same one waiting again says nothing that reading now will not show."""
         repeats = connection.execute(
-            sa.select(deliveries.c.id, deliveries.c.payload).where(
+            sa.select(deliveries.c.id, deliveries.c.payload)
+            .where(
                 deliveries.c.member_id == row["member_id"],
                 deliveries.c.entity == row["entity"],
                 deliveries.c.state == "waiting",
@@ -252,6 +267,7 @@ class Inbox:
                 deliveries.c.code == row["code"],
                 deliveries.c.id > row["id"],
             )
+            .with_for_update(skip_locked=True)  # who claims waits for nobody, so nobody waits for him in a circle
         )
         same = [id for id, payload in repeats if payload.get("data") == row["payload"].get("data")]
         if same:

@@ -3,6 +3,9 @@
 SQLite runs in WAL with synchronous=FULL: a committed delivery survives power loss, and Bitrix24 never sends it again.
 Writers take the lock at the start (BEGIN IMMEDIATE); inside one process they queue on a lock of ours first, since
 SQLite's own waiting sleeps and wakes unfairly.
+
+On PostgreSQL reads are REPEATABLE READ, so that one `read()` sees one moment as on SQLite; writes are READ COMMITTED:
+whoever decides waits on `serialise`, and every other write names in its WHERE the state that it was decided from.
 """
 
 from __future__ import annotations
@@ -20,11 +23,23 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import QueuePool
 
 from b24app.errors import ConfigError
 
 BUSY_SECONDS = 15
+IDLE_SECONDS = 10
+"""So long may a PostgreSQL transaction stand still: a machine that vanished in one gives its locks back before those
+who wait for them give up."""
+PATIENCE = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 20_000,  # milliseconds; by its own TCP waits a quarter of an hour
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+}
+"""When a PostgreSQL that does not answer counts as gone (libpq)."""
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
@@ -35,7 +50,8 @@ class Database:
         try:
             parsed = make_url(url)
         except sa.exc.ArgumentError as error:
-            raise ConfigError(f"[database] url: не адрес базы данных / not a database address: {url!r}") from error
+            # without the url: its password would stand in the journal
+            raise ConfigError("[database] url: не адрес базы данных / not a database address") from error
         if parsed.get_backend_name() not in ("sqlite", "postgresql"):
             raise ConfigError(
                 f"[database] url: sqlite или postgresql / sqlite or postgresql, not {parsed.drivername!r}"
@@ -50,14 +66,20 @@ class Database:
                 url, poolclass=QueuePool, pool_size=10, max_overflow=20, connect_args={"timeout": BUSY_SECONDS}
             )
             sa.event.listen(self.engine, "connect", _prepare_sqlite)
+            self._reader = self.engine
         else:
-            self.engine = sa.create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True)
+            psycopg = parsed.set(drivername="postgresql+psycopg")  # the driver that is installed
+            self.engine = sa.create_engine(
+                psycopg, pool_size=10, max_overflow=20, pool_pre_ping=True, connect_args=PATIENCE
+            )
+            sa.event.listen(self.engine, "connect", _prepare_postgresql)
+            self._reader = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._writers: threading.Lock | nullcontext[None] = threading.Lock() if self.is_sqlite else nullcontext()
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """Yields a connection with one consistent view; nothing may be written through it."""
-        with self.engine.connect() as connection:
+        with self._reader.connect() as connection:
             if self.is_sqlite:
                 connection.exec_driver_sql("BEGIN")
             yield connection
@@ -97,14 +119,16 @@ class Database:
         statement = (sqlite.insert if self.is_sqlite else postgresql.insert)(table)
         return (statement if values is None else statement.values(values)).on_conflict_do_nothing()
 
-    def migrate(self) -> None:
+    def migrate(self, revision: str = "head") -> None:
         """Brings the database to the newest schema; safe to call from several processes at once."""
         config = AlembicConfig()
         config.set_main_option("script_location", str(MIGRATIONS))
         with self.write() as connection:
+            if not self.is_sqlite:
+                connection.exec_driver_sql("SET LOCAL lock_timeout = 0")  # another process may be long over it
             self.serialise(connection, "migrate")
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, revision)
 
     def is_migrated(self) -> bool:
         """Tells whether the schema is the newest one that this version knows."""
@@ -117,6 +141,12 @@ class Database:
         self.engine.dispose()
 
 
+@compiles(sa.String, "postgresql")
+def _unmeasured(_type: sa.String, _compiler: Any, **_options: Any) -> str:
+    """SQLite does not measure what stands in a VARCHAR(n); PostgreSQL must not fail on what is a little longer."""
+    return "TEXT"
+
+
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions are ours to begin
     cursor = connection.cursor()
@@ -125,3 +155,9 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
+
+
+def _prepare_postgresql(connection: Any, _record: Any) -> None:
+    connection.execute(f"SET lock_timeout = '{BUSY_SECONDS}s'")
+    connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
+    connection.commit()

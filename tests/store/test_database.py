@@ -1,11 +1,16 @@
-"""The database: migrations equal the tables, several processes may migrate at once, moments survive exactly."""
+"""The database: migrations equal the tables, several processes may migrate at once, moments survive exactly.
+
+A PostgreSQL that stops, dies or has lost a client is waited for no longer than the code says.
+"""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -13,16 +18,46 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from postgresql import Server
 
 from b24app.errors import ConfigError
+from b24app.store import database as module
 from b24app.store import schema
 from b24app.store.database import Database
 
+ON_POSTGRESQL = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+CURSOR = {"member_id": "m", "name": "n", "value": "1", "updated_at": datetime(2026, 11, 23, tzinfo=UTC)}
 
-def test_the_migrations_bring_exactly_the_tables_of_the_code(database: Database) -> None:
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def unmigrated(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A database without tables."""
+    if request.param == "sqlite":
+        empty = Database(f"sqlite:///{tmp_path / 'new' / 'b24app.db'}")
+    else:
+        empty = Database(request.getfixturevalue("postgresql").empty())
+    yield empty
+    empty.dispose()
+
+
+def keep(database: Database, **changes: Any) -> None:
+    with database.write() as connection:
+        connection.execute(sa.insert(schema.cursors), {**CURSOR, **changes})
+
+
+def cursors(database: Database) -> int:
+    with database.read() as connection:
+        return connection.execute(sa.select(sa.func.count()).select_from(schema.cursors)).scalar_one()
+
+
+def differences(database: Database) -> list[Any]:
     with database.read() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
-        assert compare_metadata(context, schema.metadata) == []
+        return compare_metadata(context, schema.metadata)
+
+
+def test_the_migrations_bring_exactly_the_tables_of_the_code(database: Database) -> None:
+    assert differences(database) == []
 
 
 def test_migrating_twice_changes_nothing(database: Database) -> None:
@@ -31,19 +66,52 @@ def test_migrating_twice_changes_nothing(database: Database) -> None:
     assert database.is_migrated()
 
 
-def test_a_fresh_database_is_not_migrated(tmp_path: Path) -> None:
-    fresh = Database(f"sqlite:///{tmp_path / 'new' / 'b24app.db'}")
-    assert not fresh.is_migrated()
-    fresh.dispose()
+def test_a_fresh_database_is_not_migrated(unmigrated: Database) -> None:
+    assert not unmigrated.is_migrated()
 
 
-def test_three_processes_may_migrate_at_once(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'b24app.db'}"
-    code = f"from b24app.store.database import Database; d = Database({url!r}); d.migrate(); print(d.is_migrated())"
+def test_three_processes_may_migrate_at_once(unmigrated: Database) -> None:
+    code = (
+        f"from b24app.store.database import Database; d = Database({unmigrated.url!r}); "
+        "d.migrate(); print(d.is_migrated()); d.dispose()"
+    )
     started = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(3)]
     assert [(one.communicate(timeout=60)[0].strip(), one.returncode) for one in started] == [("True", 0)] * 3
 
 
+def test_what_the_first_version_kept_is_there_in_the_newest(unmigrated: Database) -> None:
+    unmigrated.migrate("0001")
+    first = sa.MetaData()
+    first.reflect(unmigrated.engine)
+    tables = [table for table in first.sorted_tables if table.name != "alembic_version"]
+    with unmigrated.write() as connection:
+        for table in tables:
+            connection.execute(sa.insert(table).values({column.name: _any_value(column) for column in table.columns}))
+    before = _contents(unmigrated, tables)
+    assert all(before.values())
+    unmigrated.migrate()
+    assert _contents(unmigrated, tables) == before
+    assert differences(unmigrated) == []
+
+
+def _any_value(column: sa.Column[Any]) -> Any:
+    match column.type:
+        case sa.JSON():
+            return {"текст": [1, None]}
+        case sa.String():
+            return f"«{column.name}»"
+        case sa.Boolean():
+            return True
+        case _:
+            return 1
+
+
+def _contents(database: Database, tables: list[sa.Table]) -> dict[str, list[tuple[Any, ...]]]:
+    with database.read() as connection:
+        return {table.name: [tuple(row) for row in connection.execute(sa.select(table))] for table in tables}
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_sqlite_keeps_what_was_committed_through_power_loss(database: Database) -> None:
     with database.read() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
@@ -51,27 +119,42 @@ def test_sqlite_keeps_what_was_committed_through_power_loss(database: Database) 
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar_one() == 1
 
 
+def test_a_read_sees_one_moment(database: Database) -> None:
+    count = sa.select(sa.func.count()).select_from(schema.cursors)
+    with database.read() as connection:
+        assert connection.execute(count).scalar_one() == 0
+        keep(database)
+        assert connection.execute(count).scalar_one() == 0
+    assert cursors(database) == 1
+
+
+@ON_POSTGRESQL
+def test_nothing_is_written_by_a_read(database: Database) -> None:
+    with pytest.raises(sa.exc.InternalError, match="read-only"), database.read() as connection:
+        connection.execute(sa.insert(schema.cursors), CURSOR)
+    keep(database)  # the next one that gets the connection may write
+
+
+def test_a_text_that_is_longer_than_its_column_says_is_kept(database: Database) -> None:
+    """Not every name is measured before it is kept, and a queue of forty people has a long one."""
+    keep(database, name="n" * 200)
+    assert cursors(database) == 1
+
+
 def test_a_write_that_fails_leaves_nothing(database: Database) -> None:
     def insert_and_fail() -> None:
         with database.write() as connection:
-            connection.execute(
-                sa.insert(schema.cursors),
-                {"member_id": "m", "name": "n", "value": "1", "updated_at": datetime.now(UTC)},
-            )
+            connection.execute(sa.insert(schema.cursors), CURSOR)
             raise KeyError("x")
 
     with pytest.raises(KeyError):
         insert_and_fail()
-    with database.read() as connection:
-        assert connection.execute(sa.select(schema.cursors)).all() == []
+    assert cursors(database) == 0
 
 
 def test_a_naive_time_is_a_mistake(database: Database) -> None:
-    with pytest.raises(sa.exc.StatementError, match="naive time"), database.write() as connection:
-        connection.execute(
-            sa.insert(schema.cursors),
-            {"member_id": "m", "name": "n", "value": "1", "updated_at": datetime(2026, 1, 1)},  # noqa: DTZ001
-        )
+    with pytest.raises(sa.exc.StatementError, match="naive time"):
+        keep(database, updated_at=datetime(2026, 1, 1))  # noqa: DTZ001
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -89,3 +172,74 @@ def test_moments_come_back_to_the_microsecond(microseconds: int, zone: timezone)
 def test_another_database_is_refused_in_words(url: str) -> None:
     with pytest.raises(ConfigError, match=r"\[database\] url"):
         Database(url)
+
+
+def test_the_password_of_an_address_that_is_none_is_not_told() -> None:
+    with pytest.raises(ConfigError) as told:
+        Database("postgresql//b24app:secret@db/b24app")
+    assert "secret" not in str(told.value)
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg", "postgresql+psycopg2"])
+def test_any_address_of_a_postgresql_goes_by_the_driver_that_is_installed(scheme: str) -> None:
+    database = Database(f"{scheme}://b24app:secret@db.example.ru/b24app")
+    assert database.engine.dialect.driver == "psycopg"
+    assert database.engine.url.password == "secret"
+
+
+@ON_POSTGRESQL
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_server_that_was_restarted_is_met_again_at_once(database: Database, postgresql: Server, killed: bool) -> None:
+    keep(database)
+    postgresql.stop(killed=killed)
+    with pytest.raises(sa.exc.OperationalError):
+        cursors(database)
+    with pytest.raises(sa.exc.OperationalError):
+        keep(database, name="while it is down")
+    postgresql.start()
+    assert cursors(database) == 1
+    keep(database, name="again")
+    assert cursors(database) == 2
+
+
+@ON_POSTGRESQL
+def test_a_transaction_in_which_the_server_dies_is_no_more(database: Database, postgresql: Server) -> None:
+    def write_and_lose() -> None:
+        with database.write() as connection:
+            connection.execute(sa.insert(schema.cursors), CURSOR)
+            postgresql.stop(killed=True)
+            postgresql.start()
+            connection.execute(sa.insert(schema.cursors), {**CURSOR, "name": "other"})
+
+    with pytest.raises(sa.exc.OperationalError):
+        write_and_lose()
+    assert cursors(database) == 0
+    keep(database)
+
+
+@ON_POSTGRESQL
+def test_who_waits_for_a_lock_gives_up_and_who_vanished_with_it_loses_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BUSY_SECONDS", 1)
+    waiting = Database(database.url)
+    monkeypatch.setattr(module, "IDLE_SECONDS", 2)
+    vanished = Database(database.url)
+
+    def wait() -> None:
+        with waiting.write() as connection:
+            waiting.serialise(connection, "claim")
+
+    def vanish() -> None:
+        with vanished.write() as connection:
+            vanished.serialise(connection, "claim")
+            with pytest.raises(sa.exc.OperationalError, match="lock timeout"):
+                wait()
+            wait()  # a second later the other one has stood still for too long
+            connection.execute(sa.insert(schema.cursors), CURSOR)
+
+    with pytest.raises(sa.exc.DBAPIError, match="idle-in-transaction"):
+        vanish()
+    assert cursors(database) == 0
+    waiting.dispose()
+    vanished.dispose()
