@@ -172,8 +172,9 @@ def _serve(services: Services, options: argparse.Namespace, redis_url: str) -> i
 
 @contextmanager
 def finishing_installations(services: Services) -> Iterator[None]:
-    """Goes on, beside the clock, with installations that a stopped process left unfinished."""
+    """Goes on, beside the clock, with installations and removals that a stopped process left unfinished."""
     from install.carry_out import finish_owed
+    from install.removal import settle_claimed
 
     ended = threading.Event()
 
@@ -181,6 +182,7 @@ def finishing_installations(services: Services) -> Iterator[None]:
         while not ended.wait(FINISH_SECONDS):
             try:
                 finish_owed(services)
+                settle_claimed(services)
             except StorageDown as error:
                 log.warning("install=late error=%s", type(error).__name__)
 

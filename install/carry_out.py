@@ -24,6 +24,8 @@ from install.wanted import Step, differences, missing_scopes, present_of
 log = logging.getLogger(__name__)
 
 ALARM = "install"
+REMOVAL_ALARM = "removal"
+"""A removal that was not believed (install/removal.py); whoever installs again has seen it."""
 
 FINISH_AFTER = timedelta(minutes=1)
 """Who begins to bring a portal in line has this long before the clock takes it for interrupted."""
@@ -89,6 +91,7 @@ def admit(
     )
     expires_at = datetime.now(UTC) + timedelta(seconds=expires_in_seconds)
     services.tokens.store(info.member_id, info.user_id, "owner", access_token, refresh_token, expires_at)
+    clear_alarm(services.database, info.member_id, REMOVAL_ALARM)
     owe(services, info.member_id)
     log.info("portal=%s host=%s state=installed user=%d", info.member_id, info.host, info.user_id)
     row = portal_of(services.database, info.member_id)

@@ -73,7 +73,7 @@ class AppInfo:
 
 @dataclass(frozen=True)
 class Token:
-    """A stored access token, decrypted. `version` grows with every stored pair."""
+    """A stored access token, decrypted. `version` grows with every stored pair; `dead_at`: when it was buried."""
 
     member_id: str
     user_id: int
@@ -81,6 +81,7 @@ class Token:
     version: int
     expires_at: datetime
     access: str = field(repr=False)
+    dead_at: datetime | None = None
 
 
 def token_digest(secret_key: str, token: str) -> str:
@@ -249,6 +250,12 @@ class Tokens:
         if living[0]["role"] != "owner":
             self._alarm_dead_owner(member_id, spare=int(living[0]["user_id"]))
         return self._opened(living[0])
+
+    def everybodys(self, member_id: str) -> list[Token]:
+        """Returns every stored token of the portal, dead ones too: whoever asks wants to know what became of them."""
+        with self._database.read() as connection:
+            found = connection.execute(sa.select(tokens).where(tokens.c.member_id == member_id)).mappings().all()
+        return [self._opened(entry) for entry in found]
 
     def refresh(self, token: Token) -> Token:
         """Returns a newer pair than `token`, from the store where another process was faster, else from the server.
@@ -474,6 +481,7 @@ class Tokens:
             version=entry["version"],
             expires_at=entry["expires_at"],
             access=self._open(entry["access"], entry["member_id"]),
+            dead_at=entry["dead_at"],
         )
 
     def _seal(self, secret: str) -> str:

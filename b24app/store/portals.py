@@ -15,6 +15,9 @@ from b24app.store.database import Database
 
 ACTIVE, UNINSTALLED = "active", "uninstalled"
 
+REMOVAL = "removal"
+"""What `portals.facts` keeps of an ONAPPUNINSTALL until it is proved (install/removal.py): {"erase", "at", "due"}."""
+
 StorageDown = sa.exc.SQLAlchemyError
 """What the database raises when it cannot serve; a door answers 503 then."""
 
@@ -84,10 +87,22 @@ def install_portal(
         "installed_by": user_id,
     }
     with database.write() as connection:
+        database.serialise(connection, "portals")
         _release(connection, client_id, member_id)
-        updated = connection.execute(sa.update(table).where(table.c.member_id == member_id).values(values)).rowcount
-        if not updated:
+        facts = _facts(connection, member_id)
+        if facts is None:
             connection.execute(sa.insert(table).values(values | {"facts": {}}))
+        else:  # what somebody said of its removal before is over
+            values["facts"] = {name: fact for name, fact in facts.items() if name != REMOVAL}
+            connection.execute(sa.update(table).where(table.c.member_id == member_id).values(values))
+
+
+def _facts(connection: sa.Connection, member_id: str) -> Mapping[str, Any] | None:
+    """Returns what is known of the portal, held until the transaction ends; None of an unknown one."""
+    table = schema.portals
+    mine = sa.select(table.c.facts).where(table.c.member_id == member_id).with_for_update()
+    found = connection.execute(mine).first()
+    return None if found is None else found.facts or {}
 
 
 def _release(connection: sa.Connection, client_id: str, member_id: str) -> None:
@@ -112,24 +127,63 @@ def change_application_token(database: Database, member_id: str, digest: str) ->
 
 def learn(database: Database, member_id: str, facts: Mapping[str, Any]) -> None:
     """Adds to what is known of the portal; facts that are not named stay."""
+    with database.write() as connection:
+        _learn(connection, member_id, facts)
+
+
+def _learn(connection: sa.Connection, member_id: str, facts: Mapping[str, Any]) -> None:
     table = schema.portals
-    with database.write() as connection:
-        known = connection.execute(sa.select(table.c.facts).where(table.c.member_id == member_id)).scalar_one_or_none()
-        merged = {**(known or {}), **facts}
-        connection.execute(sa.update(table).where(table.c.member_id == member_id).values(facts=merged))
+    merged = {**(_facts(connection, member_id) or {}), **facts}
+    connection.execute(sa.update(table).where(table.c.member_id == member_id).values(facts=merged))
 
 
-def uninstall_portal(database: Database, member_id: str, *, erase: bool) -> None:
-    """Marks the portal uninstalled, or erases its rows in every table. Its tokens are dead either way and go."""
+def claim_removal(database: Database, member_id: str, *, erase: bool, due_at: datetime) -> bool:
+    """Keeps that somebody says the application was removed; tells whether that is news.
+
+    While a claim stands a second one only makes it more careful: data is erased where every one of them asks for it.
+    """
     with database.write() as connection:
+        standing = (_facts(connection, member_id) or {}).get(REMOVAL)
+        if standing is None:
+            claim = {"erase": erase, "at": datetime.now(UTC).isoformat(), "due": due_at.isoformat()}
+            _learn(connection, member_id, {REMOVAL: claim})
+        elif standing["erase"] and not erase:
+            _learn(connection, member_id, {REMOVAL: {**standing, "erase": False}})
+        return standing is None
+
+
+def put_off_removal(database: Database, member_id: str, claimed_at: str, due_at: datetime | None, **facts: Any) -> None:
+    """Looks at the claim again when it is due, or never (None) and learns `facts`; a claim that is over stays over."""
+    with database.write() as connection:
+        standing = (_facts(connection, member_id) or {}).get(REMOVAL)
+        if standing is not None and standing["at"] == claimed_at:
+            claim = {**standing, "due": due_at.isoformat()} if due_at is not None else None
+            _learn(connection, member_id, {REMOVAL: claim, **facts})
+
+
+def uninstall_portal(database: Database, member_id: str, *, erase: bool, claimed_at: str | None = None) -> bool:
+    """Marks the portal uninstalled, or erases its rows in every table. Its tokens are dead either way and go.
+
+    With `claimed_at`, only while that claim stands: a person may have installed the application again meanwhile. Tells
+    whether it was done.
+    """
+    with database.write() as connection:
+        # ONAPPUNINSTALL is sent once: nobody may hold rows that we want while he waits for rows that we have
+        for name in (f"decide:{member_id}", f"visits:{member_id}", "claim"):
+            database.serialise(connection, name)
+        if claimed_at is not None:
+            standing = (_facts(connection, member_id) or {}).get(REMOVAL)
+            if standing is None or standing["at"] != claimed_at:
+                return False
+            erase = standing["erase"]
         if erase:
             for table in reversed(schema.metadata.sorted_tables):
                 if "member_id" in table.c:
                     connection.execute(sa.delete(table).where(table.c.member_id == member_id))
-            return
-        tokens, portals, deliveries = schema.tokens, schema.portals, schema.deliveries
-        connection.execute(sa.delete(tokens).where(tokens.c.member_id == member_id))
-        connection.execute(sa.delete(schema.timers).where(schema.timers.c.member_id == member_id))
+            return True
+        portals, deliveries = schema.portals, schema.deliveries
+        for table in (schema.tokens, schema.timers, schema.alarms):  # nothing is left to be done or to be mended
+            connection.execute(sa.delete(table).where(table.c.member_id == member_id))
         connection.execute(
             sa.update(deliveries)
             .where(deliveries.c.member_id == member_id, deliveries.c.state == "waiting")
@@ -142,6 +196,8 @@ def uninstall_portal(database: Database, member_id: str, *, erase: bool) -> None
         connection.execute(
             sa.update(portals).where(portals.c.member_id == member_id).values(status=UNINSTALLED, application_token="")
         )
+        _learn(connection, member_id, {REMOVAL: None})
+        return True
 
 
 def prepare_portal(
@@ -153,6 +209,7 @@ def prepare_portal(
     """
     table = schema.portals
     with database.write() as connection:
+        database.serialise(connection, "portals")
         _release(connection, client_id, member_id)
         connection.execute(
             database.insert_once(

@@ -19,14 +19,16 @@ from b24app.engine.declare import NORMAL, EventCall
 from b24app.errors import Malformed, Rejected
 from b24app.services import Services
 from b24app.store.memory import robot_key
-from b24app.store.portals import change_application_token, uninstall_portal
+from b24app.store.portals import StorageDown, change_application_token
 from b24app.web.gate import NOT_OURS, Gate, Proofs
 from b24app.web.incoming import MAX_ENTITY_LENGTH, Auth, EventPost, read_event, read_robot
+from install import removal
 from install.carry_out import admit, bring_in_line, is_ready, owe, prove
 
 log = logging.getLogger(__name__)
 
 RETRY_DELAYS = (timedelta(), timedelta(seconds=10), timedelta(seconds=60))
+PAUSE_SECONDS = 10.0
 
 After = Callable[[], None]
 
@@ -54,6 +56,9 @@ class Doors:
         self._priorities = {robot.code: robot.priority for robot in services.catalogue.robots}
         self.unknown: Counter[str] = Counter()
         """Events that nobody handles, by name, since this process started."""
+        self._asked_again: dict[str, bool] = {}
+        """The portals that are being brought in line, and whether it was asked for again meanwhile."""
+        self._lock = threading.Lock()
 
     def event(self, body: bytes) -> Accepted:
         """Accepts an event: kept for a worker, or the application's own life (install, update, uninstall)."""
@@ -143,21 +148,49 @@ class Doors:
         return Accepted("updated", lambda: self.bring_in_line_soon(portal.member_id))
 
     def _uninstalled(self, post: EventPost) -> Accepted:
+        """Anybody of the portal may know application_token: what this says is proved before it is done."""
         erase = str(post.data.get("CLEAN", "0")) == "1"
-        uninstall_portal(self._services.database, post.auth.member_id, erase=erase)
+        member_id = post.auth.member_id
+        is_news = removal.claim(self._services, member_id, erase=erase)
+        log.info("portal=%s event=ONAPPUNINSTALL erase=%s news=%s", member_id, erase, is_news)
+        return Accepted("noted", lambda: self._soon(self._settle_removal, member_id) if is_news else None)
+
+    def _settle_removal(self, member_id: str) -> None:
+        removal.settle(self._services, member_id)
         self._gate.forget()
-        log.info("portal=%s state=uninstalled erased=%s", post.auth.member_id, erase)
-        return Accepted("uninstalled")
 
     def bring_in_line_soon(self, member_id: str) -> None:
         """Brings the portal in line where nobody sits before a page; what fails stands as an alarm.
 
-        A process that dies over it loses nothing: the row says that it is owed, and the clock finishes it.
+        A process that dies over it loses nothing: the row says that it is owed, and the clock finishes it. Wishes that
+        come meanwhile are answered by one more round: a flood of updates costs the portal no more than that.
         """
-        threading.Thread(target=self._bring_in_line, args=(member_id,), name="install", daemon=True).start()
+        with self._lock:
+            again = member_id in self._asked_again
+            self._asked_again[member_id] = again
+        if not again:
+            self._soon(self._bring_in_line, member_id)
 
     def _bring_in_line(self, member_id: str) -> None:
-        for delay in RETRY_DELAYS:
-            time.sleep(delay.total_seconds())
-            if is_ready(list(bring_in_line(self._services, member_id))):
-                return
+        try:
+            for delay in RETRY_DELAYS:
+                time.sleep(delay.total_seconds())
+                if is_ready(list(bring_in_line(self._services, member_id))):
+                    break
+            if self._asked_again[member_id]:
+                time.sleep(PAUSE_SECONDS)
+        finally:
+            with self._lock:
+                again = self._asked_again.pop(member_id)
+        if again:
+            self.bring_in_line_soon(member_id)
+
+    @staticmethod
+    def _soon(work: Callable[[str], None], member_id: str) -> None:
+        def guarded() -> None:
+            try:
+                work(member_id)
+            except StorageDown as error:
+                log.warning("portal=%s work=%s storage=down error=%s", member_id, work.__name__, type(error).__name__)
+
+        threading.Thread(target=guarded, name=work.__name__.strip("_"), daemon=True).start()

@@ -368,11 +368,13 @@ def test_a_forged_pass_is_refused(installed: FlaskClient, authorization: str) ->
         assert answer.status_code == 403
 
 
-def test_a_pass_ends_with_the_application(installed: FlaskClient) -> None:
+def test_a_pass_ends_with_the_application(installed: FlaskClient, services: Services, stub: Stub) -> None:
     text = installed.post("/app", data=frame("admin-access")).text
-    gone = script_install("admin-access", event="ONAPPUNINSTALL")
-    assert installed.post("/event", data=gone).status_code == 200
-    assert installed.post("/install/again", headers=page_pass(text)).status_code == 403
+    stub.refuse["app.info"] = Refused("APPLICATION_NOT_FOUND", status=401)
+    with installed.post("/event", data=script_install("admin-access", event="ONAPPUNINSTALL")) as answer:
+        assert answer.status_code == 200
+    until(lambda: not all_portals(services.database)[MEMBER_ID].active)
+    until(lambda: installed.post("/install/again", headers=page_pass(text)).status_code == 403)
 
 
 def tab(access: str, placement: str = "CRM_LEAD_DETAIL_TAB", options: str = '{"ID":"42"}') -> dict[str, str]:
