@@ -961,7 +961,7 @@ def change_settings(world: World, portal: Portal, path: list[str], body: Row) ->
         return asdict(portal.settings)
 
 
-_FAULT = ("method", "count", "when", "effect", "status", "error", "error_description", "seconds")
+_FAULT = ("method", "count", "skip", "when", "effect", "status", "error", "error_description", "seconds")
 _EVENT_RULE = ("event", "action", "count", "seconds")
 
 
@@ -982,7 +982,7 @@ def add_fault(world: World, portal: Portal, path: list[str], body: Row) -> Row:
         portal.held["rule"] = portal.held.get("rule", 0) + 1
         rule = {
             "id": portal.held["rule"], "method": str(body.get("method") or "*"),
-            "count": as_int(body.get("count", 1)) or 1,
+            "count": as_int(body.get("count", 1)) or 1, "skip": as_int(body.get("skip", 0)) or 0,
             "when": body.get("when", "before"), "effect": body["effect"], "status": as_int(body.get("status")),
             "error": body.get("error", "INTERNAL_SERVER_ERROR"), "error_description": body.get("error_description", ""),
             "seconds": float(body.get("seconds") or 1.0),
@@ -994,7 +994,7 @@ def add_fault(world: World, portal: Portal, path: list[str], body: Row) -> Row:
 @control("DELETE", "faults")
 def clear_faults(world: World, portal: Portal, path: list[str], body: Row) -> Row:
     with portal.lock:
-        portal.faults.clear()
+        faults.let_go(portal)
     return {"deleted": True}
 
 

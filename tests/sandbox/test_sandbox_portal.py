@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -907,6 +908,47 @@ def test_a_fault_happens_before_or_after_the_effect(filtered: Sandbox, effect: s
         assert shape == "broken"
     done = when == "after" or effect == "delay"
     assert filtered.result("crm.item.get", {"entityTypeId": 1, "id": 1})["item"]["title"] == (title if done else before)
+
+
+def titles(portal: Sandbox, *numbers: int) -> list[str]:
+    return [portal.result("crm.item.get", {"entityTypeId": 1, "id": number})["item"]["title"] for number in numbers]
+
+
+def test_a_fault_lets_so_many_calls_pass_one_by_one_in_a_batch_too(filtered: Sandbox) -> None:
+    update = "crm.item.update?entityTypeId=1&id={}&fields[title]=skip {}"
+    filtered.result("batch", {"cmd": {"a": update.format(1, "before"), "b": update.format(2, "before")}})
+    filtered.fault("crm.item.update", "error", skip=2, status=500)
+    filtered.result("crm.item.update", {"entityTypeId": 1, "id": 1, "fields": {"title": "skip 1"}})
+    cmd = {"b": update.format(1, 2), "c": update.format(2, 3), "d": update.format(2, 4)}
+    answer = filtered.result("batch", {"halt": 1, "cmd": cmd})
+    assert (list(answer["result"]), list(answer["result_error"])) == (["b"], ["c"])
+    assert titles(filtered, 1, 2) == ["skip 2", "skip before"]
+    filtered.fault("crm.item.update", "drop", when="after", skip=1)
+    with pytest.raises(requests.ConnectionError):
+        post(filtered.ready["webhook"] + "batch", json={"halt": 1, "cmd": cmd})
+    assert titles(filtered, 2) == ["skip 4"]
+
+
+@pytest.mark.parametrize(("when", "done"), [("before", False), ("after", True)])
+def test_a_cut_request_waits_until_the_rules_are_deleted(filtered: Sandbox, when: str, done: bool) -> None:
+    last = filtered.last
+    filtered.fault("crm.item.update", "cut", when=when, seconds=60)
+    body = {"entityTypeId": 1, "id": 1, "fields": {"title": f"cut {when}"}}
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(post, filtered.ready["webhook"] + "crm.item.update", json=body)
+        while not filtered.ledger(last, "fault"):
+            assert not asked.done()
+        assert (titles(filtered, 1) == [f"cut {when}"]) == done
+        filtered.control("DELETE", "faults")
+        with pytest.raises(requests.ConnectionError):
+            asked.result(10)
+    assert (titles(filtered, 1) == [f"cut {when}"]) == done
+
+
+def test_an_answer_may_be_empty(portal: Sandbox) -> None:
+    portal.fault("profile", "empty")
+    answer = post(portal.ready["webhook"] + "profile")
+    assert (answer.status_code, answer.content) == (200, b"")
 
 
 def test_faults_of_the_authorization_server(portal: Sandbox) -> None:
