@@ -51,6 +51,7 @@ from b24app import texting
 from b24app.engine.declare import Nothing
 from b24app.entities import CONTACT, Interval, ItemRef
 from b24app.errors import Temporary
+from b24app.playbook import MeasurerRule, Zone
 from b24app.rules.confirmation import AGREED, State
 from b24app.rules.intake import Notice
 from b24app.rules.working_time import WorkCalendar
@@ -354,15 +355,29 @@ def test_a_portal_without_the_cards_fields_gets_everything_else() -> None:
         assert labels(work) == ["entry", "task_0", "note_0"]
 
 
-def test_k28_after_so_many_rounds_the_head_decides_and_once() -> None:
-    for round, asked in ((3, False), (4, True)):
-        tasks = {one.rule: one for one in decided(seen(row(round=round))).tasks}
-        assert ("visit:head" in tasks) == asked
-    head = tasks["visit:head"]
+def dates(count: int) -> list[VisitRow]:
+    """So many dates of which the last was booked a moment ago, the newest first."""
+    told = [standing("moved", id=n, round=n, starts_at=START - n * DAY) for n in range(1, count)]
+    return [row(id=count, round=count), *reversed(told)]
+
+
+def test_k28_after_so_many_dates_the_head_decides_and_once() -> None:
+    for count, asked in ((1, False), (3, False), (4, True), (5, True)):
+        work = decided(seen(*dates(count)))
+        assert [one.rule for one in work.tasks] == [*(["visit:head"] if asked else []), "visit:confirm"]
+    head = decided(seen(*dates(4))).tasks[0]
     assert (head.responsible_id, head.title) == (HEAD, "Замер переносят в 4-й раз: Кухня")
     assert head.description.startswith(f"Замер назначают уже 4-й раз: {WHEN}.\n{CARD}")
-    confirmed = row("confirmed", shown="confirming", entry_delivery=5, round=4)
-    assert [one.rule for one in decided(seen(confirmed)).tasks] == ["visit:measure"]
+    newest, *older = dates(4)
+    confirmed = replace(newest, state="confirmed", shown="confirming", entry_delivery=5)
+    assert [one.rule for one in decided(seen(confirmed, *older)).tasks] == ["visit:measure"]
+
+
+def test_k28_another_measurer_and_what_nobody_was_told_of_are_no_other_date() -> None:
+    others = [standing("moved", id=n, round=n, measurer_id=PAUL) for n in (3, 2, 1)]
+    assert [one.rule for one in decided(seen(row(id=4, round=4), *others)).tasks] == ["visit:confirm"]
+    untold = [row("moved", id=n, shown="moved", starts_at=START - n * DAY) for n in (3, 2, 1)]
+    assert [one.rule for one in decided(seen(row(id=4), *untold)).tasks] == ["visit:confirm"]
 
 
 # moved, cancelled
@@ -396,7 +411,8 @@ def test_k28_a_new_date_closes_the_task_to_agree_on_one() -> None:
 def test_what_nobody_was_told_of_leaves_without_a_word(state: State) -> None:
     for shown in ("", "held"):
         work = decided(seen(row(state, shown=shown)))
-        assert work == VisitWork(REF, "Кухня", OWNER, why=f"7: {state}", kept={7: {"shown": state}})
+        # the card may say something: it is looked at again
+        assert work == VisitWork(REF, "Кухня", OWNER, why=f"7: {state}", kept={7: {"shown": state}}, again=True)
 
 
 @pytest.mark.parametrize(("shown", "warned"), [("confirming", False), ("confirmed", True)])
@@ -499,16 +515,10 @@ def test_a_hold_that_is_over_is_told_to_whoever_held_it(minutes: int, over: bool
 
 
 @pytest.mark.parametrize("state", ["held", "proposed"])
-def test_a_hold_and_a_proposal_are_only_noted(state: State) -> None:
-    work = decided(seen(row(state, hold_until=NOW + HOUR)))
-    assert work == VisitWork(REF, "Кухня", OWNER, why=f"7: {state}", kept={7: {"shown": state}})
-    assert act(work) == []
-
-
-def test_a_hold_beside_an_agreed_visit_changes_nothing_of_that() -> None:
-    held = row("held", id=8, round=2, hold_until=NOW + HOUR, starts_at=START + DAY)
-    assert decided(seen(held, standing())).kept == {8: {"shown": "held"}}
-    assert all_right(seen(replace(held, shown="held"), standing()))
+def test_a_hold_and_a_proposal_are_told_to_nobody(state: State) -> None:
+    drafted = row(state, shown=state, hold_until=NOW + HOUR)
+    assert all_right(seen(drafted))
+    assert all_right(seen(replace(drafted, id=8, round=2, starts_at=START + DAY), standing()))
 
 
 # tasks
@@ -959,6 +969,21 @@ def test_another_address_of_a_visit_that_is_not_confirmed_moves_only_the_entry()
     assert labels(decided(seen(standing(), raw=card, tasks=(task("confirm"),)))) == ["entry_gone_501", "entry"]
 
 
+@pytest.mark.parametrize(
+    ("address", "told_to"), [("Подольск, 1", [OLEG]), ("Мытищи, 1", [OLEG, ANNA]), ("Тверь, 1", [OLEG])]
+)
+def test_k22_an_address_in_a_zone_where_he_does_not_go_is_told_to_the_manager(address: str, told_to: list[int]) -> None:
+    by = rules(
+        zones=(Zone(key="north", name="Север", words=("Мытищи",)), Zone(key="south", name="Юг", words=("Подольск",))),
+        measurers=(MeasurerRule(user=OLEG, zones=("south",)),),
+    )
+    visit = standing("confirmed")
+    work = decided(seen(visit, by=by, raw=raw(visit, **{ADDRESS: address})))
+    assert [one.user_id for one in work.notices] == told_to
+    if ANNA in told_to:
+        assert "Олег не выезжает в район «Север»" in work.notices[1].text
+
+
 @pytest.mark.parametrize("address", ["", "Лесная, 5", "Лесная, 5|1;2|3", None])
 def test_an_address_that_is_the_same_or_was_taken_out_changes_nothing(address: Any) -> None:
     assert all_right(seen(standing(), raw=raw(standing(), **{ADDRESS: address})))
@@ -989,8 +1014,35 @@ def test_k27_the_manager_is_reminded_once_and_then_his_head_is_told_once() -> No
     text = f"Замер {WHEN} не подтверждён: пока задачу не закроют, Олег к клиенту не поедет. {CARD}"
     assert told(late) == [(HEAD, text, "visit:late:7"), (ANNA, text, "visit:late:7")]
     assert late.kept == {7: {"told": 2}}
-    assert (late.look_at, labels(late)) == (None, ["notice_0", "notice_1"])
-    assert all_right(at(CONFIRM_UNTIL + DAY, seen(standing(told=2))))
+    assert (late.look_at, labels(late)) == (START, ["notice_0", "notice_1"])
+    assert all_right(at(START - HOUR, seen(standing(told=2))))
+
+
+@pytest.mark.parametrize("told", [0, 1, 2])
+def test_k27_a_visit_that_nobody_confirmed_ends_when_it_would_begin(told: int) -> None:
+    assert decided(at(START, seen(standing(told=told), tasks=(task("confirm"),)))) == VisitWork(
+        REF, "Кухня", OWNER, why="не подтвердили / unconfirmed", changes=(Change(7, "cancel", visit.UNCONFIRMED),),
+        again=True,
+    )  # fmt: skip
+
+
+def test_k29_a_task_that_is_closed_after_the_visit_began_confirms_nothing() -> None:
+    work = decided(at(START, seen(standing(), tasks=(task("confirm"),), on_portal=closed())))
+    assert work.changes == (Change(7, "cancel", visit.UNCONFIRMED),)
+    assert (work.states, work.again) == (((77, "closed"),), True)
+
+
+def test_k28_a_visit_that_nobody_confirmed_asks_the_manager_to_agree_on_a_new_date() -> None:
+    gone = row("cancelled", shown="confirming", entry_delivery=5, calendar_id=501, reason=visit.UNCONFIRMED)
+    work = decided(at(START, seen(gone, raw=raw(standing()), tasks=(task("confirm"), task("agree", 78)))))
+    (asked,) = work.tasks
+    assert (asked.rule, asked.responsible_id) == ("visit:agree", ANNA)
+    assert asked.title == "Согласовать новую дату замера: Кухня"
+    assert asked.description.startswith(f"Замер {WHEN} не подтвердили, и замерщик не поехал.\n{CARD}")
+    assert labels(work) == ["entry_gone_501", "close_77", "fields", "task_0", "note_0"]
+    assert work.fields == {PERSON: "", DATE: ""}
+    assert work.notes[0][0] == f"[B]Замер отменён:[/B] {WHEN}. Не подтвердили до начала."
+    assert decided(seen(gone, raw=None)).tasks == ()
 
 
 def test_a_manager_who_is_the_head_himself_is_told_once() -> None:

@@ -160,6 +160,10 @@ def absent(start: datetime = START - HOUR, end: datetime = START + 5 * HOUR) -> 
     return [Interval(START, START + 3 * HOUR, id=501), Interval(start, end, absent=True)]
 
 
+MEETING = [Interval(START, START + 3 * HOUR, id=501), Interval(START + 2 * HOUR, START + 4 * HOUR, id=9)]
+"""Our own entry, and something that was put over it."""
+
+
 @pytest.mark.parametrize(
     ("visit", "busy", "problem", "text"),
     [
@@ -167,6 +171,8 @@ def absent(start: datetime = START - HOUR, end: datetime = START + 5 * HOUR) -> 
         (standing("confirmed"), absent(), "absent", "Олег отсутствует"),
         (standing("booked"), absent(), "absent", "Олег отсутствует"),
         (standing(problem="gone"), absent(), "absent", "Олег отсутствует"),
+        (standing(), MEETING, "busy", "Олег занят другим"),
+        (standing(), [*MEETING, Interval(START, START + HOUR, absent=True)], "absent", "Олег отсутствует"),
         (standing(measurer_id=99), None, "gone", "сотрудник 99 больше не замерщик"),
     ],
 )
@@ -197,15 +203,27 @@ ALL_RIGHT = Nothing("с замерами впереди всё в порядке
         (standing(), absent(START - 2 * HOUR, START)),
         (standing(), absent(START + 3 * HOUR, START + 5 * HOUR)),
         (standing(starts_at=NOW - 4 * HOUR), absent(NOW - 5 * HOUR, NOW)),
-        (standing(), [Interval(START, START + 3 * HOUR, id=501), Interval(START, START + HOUR, id=9)]),
+        (standing(), [*MEETING[:1], Interval(START + 3 * HOUR, START + 4 * HOUR, id=9)]),
+        (standing(problem="busy"), MEETING),
+        (standing(calendar_id=None), MEETING),
     ],
-    ids=["there", "told before", "dismissed, told before", "away before", "away after", "over", "only busy"],
+    ids=[
+        "there",
+        "told before",
+        "dismissed, told before",
+        "away before",
+        "away after",
+        "over",
+        "a meeting after it",
+        "a meeting that was told",
+        "whose entry has no number yet",
+    ],
 )
 def test_nothing_is_told_twice_or_without_need(visit: VisitRow, busy: Any) -> None:
     assert visit_watch.decide(watched(visit, busy=busy)) == ALL_RIGHT
 
 
-@pytest.mark.parametrize("problem", ["absent", "gone"])
+@pytest.mark.parametrize("problem", ["absent", "busy", "gone"])
 def test_the_problem_is_over_when_he_is_back(problem: str) -> None:
     decision = visit_watch.decide(watched(standing(problem=problem)))
     assert decision == Alarm((), ((7, ""),))

@@ -537,6 +537,15 @@ def test_k25_a_proposal_is_booked_as_another_kind_of_work_for_its_own_time(bench
     assert datetime.fromisoformat(values["to"]) == visit.ends_at
 
 
+def test_k25_an_agreed_time_is_booked_again_as_another_kind_of_work(bench: VisitBench, shop: Shop) -> None:
+    lead = shop.lead()
+    for work, hours in (("", 3), ("work_120", 2)):
+        date = later(3).isoformat()
+        values = bench.order("book_measurement", lead, date=date, measurer=str(OLEG), work=work)
+        visit = bench.visits(f"lead:{lead}")[0]
+        assert datetime.fromisoformat(values["to"]) == visit.ends_at == later(3) + hours * HOUR
+
+
 @pytest.mark.parametrize("code", ["find_measurement_slots", "book_measurement"])
 def test_an_unknown_kind_of_work_is_named_in_the_log(bench: VisitBench, shop: Shop, code: str) -> None:
     assert bench.order(code, shop.lead(), work="баня") == {}

@@ -251,25 +251,17 @@ def test_the_agreed_time_is_booked_again_while_another_was_held(database: Databa
 
 
 @pytest.mark.parametrize(
-    ("ends", "round"),
-    [(["cancel"], 2), (["agree", "measure"], 2), (["agree", "miss"], 2), (["ask", "agree", "cancel"], 2)],
+    "ends", [["cancel"], ["agree", "measure"], ["agree", "miss"], ["ask", "agree", "cancel"]], ids=lambda ends: ends[-1]
 )
 def test_k28_a_new_date_after_a_visit_that_people_were_told_of_is_the_next_round(
-    database: Database, ends: list[Happening], round: int
+    database: Database, ends: list[Happening]
 ) -> None:
     with memory(database) as one:
         row = turned(one, visits.take(one, want()), *ends)
         visits.keep(one, row.id, {"shown": row.state, "entry_delivery": 1})
         visits.take(one, want(start=13))
-        assert life(one)[-1] == ("booked", round, OLEG, 13)
+        assert life(one)[-1] == ("booked", 2, OLEG, 13)
         assert spans(one) == [(13, 16)]
-
-
-def test_k28_a_booking_that_was_taken_back_before_anybody_was_told_counts_no_round(database: Database) -> None:
-    with memory(database) as one:
-        turned(one, visits.take(one, want()), "cancel")
-        visits.take(one, want(start=13))
-        assert life(one) == [("cancelled", 1, OLEG, 9), ("booked", 1, OLEG, 13)]
 
 
 # a measurer for another: what the client agreed to stays agreed
@@ -760,7 +752,7 @@ steps = st.lists(
 
 @given(steps)
 @example([("book", "lead:1", OLEG, 0, 120), ("hold", "lead:1", OLEG, 2, 120), ("turn", "lead:1", 6)])
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_nobody_is_ever_at_two_clients_and_the_cells_are_the_visits(
     database: Database, steps: Sequence[tuple[Any, ...]]
 ) -> None:
