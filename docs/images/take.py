@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 from playwright.sync_api import FrameLocator, Page, sync_playwright
 
-from b24app.demo import running_application, sandbox_portal, sms_provider
+from b24app.demo import Scene, running_application, sandbox_portal, sms_provider
+from b24app.playbook import load_playbook
 
 HERE = Path(__file__).parent
 PHONE = "+79123456789"
 MEASUREMENT = "B24_MEASUREMENT"
+ANNA = 4
+WEEK = ((1, 13, 9), (2, 9, 10), (2, 14, 10), (3, 9, 10), (4, 10, 10), (4, 14, 9), (5, 9, 9))
+"""Working days from now, hour and measurer of the visits on the board."""
 
 
 def main() -> None:
@@ -40,6 +45,7 @@ def main() -> None:
         page.screenshot(path=HERE / "guide.png")
         measured = next(one for one in scene.state("leads") if one["stageId"] == MEASUREMENT)
         page.goto(f"{portal['url']}/crm/lead/details/{measured['id']}/")
+        week(scene)
         page.wait_for_timeout(10_000)  # the portal's limit of requests recovers from the scene and the pages above
         visit = opened(page, "Замер")
         visit.locator("#slots li").first.wait_for()
@@ -55,6 +61,23 @@ def main() -> None:
         shown(page).get_by_text("Что нужно для стадии").wait_for()
         page.screenshot(path=HERE / "form.png")
         browser.close()
+
+
+def week(scene: Scene) -> None:
+    """Fills the board: managers write dates into cards, and everything about them is done."""
+    scene.control("PATCH", "settings", {"license": "ru_ent250"})
+    hours, first = load_playbook().hours.calendar(), datetime.now(UTC)
+    for number, (days, hour, measurer) in enumerate(WEEK, start=1):
+        start = hours.add_working(first, days * hours.working_day).astimezone(hours.zone)
+        number_of = {"typeId": "PHONE", "valueType": "WORK", "value": f"+7916000001{number}"}
+        fields = {
+            "title": f"Кухня, заказ {number}", "name": "Ольга", "fm": [number_of], "assignedById": ANNA,
+            "UF_CRM_B24_ADDRESS": f"Москва, Мира, {number + 5}", "UF_CRM_B24_MEASURER": measurer,
+            "UF_CRM_B24_MEASURE_AT": start.replace(hour=hour, minute=0, second=0, microsecond=0).isoformat(),
+        }  # fmt: skip
+        scene.control("POST", "items/1", {"fields": fields, "user_id": ANNA})
+    entries = len(WEEK)  # one of them may want the time of the visit that the scene booked
+    scene.until(("график не заполнен", "the board is not full"), lambda: len(scene.state("calendar")) >= entries, 90)
 
 
 def opened(page: Page, tab: str) -> FrameLocator:
