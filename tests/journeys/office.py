@@ -36,6 +36,7 @@ from b24app.supervisor import REDIS_URL_VARIABLE, Program, embedded_redis, free_
 from sandbox.client import Sandbox
 
 T = TypeVar("T")
+Kind = TypeVar("Kind", bound="Office")
 Row = dict[str, Any]
 
 HEAD, ANNA, BORIS, VERA = 3, 4, 5, 6
@@ -497,10 +498,16 @@ data = "{self.folder}"
 
 @contextmanager
 def running_office(
-    folder: Path, *sandbox: str, workers: int = 2, text: str = "", installed: bool = True, config: str = ""
-) -> Iterator[Office]:
+    folder: Path,
+    *sandbox: str,
+    workers: int = 2,
+    text: str = "",
+    installed: bool = True,
+    config: str = "",
+    kind: type[Kind] = Office,
+) -> Iterator[Kind]:
     """Yields an application at work beside a fresh portal; `config` is more of config.toml."""
-    office = Office(folder, Sandbox.start(*sandbox), workers=workers, text=text or playbook(), config=config)
+    office = kind(folder, Sandbox.start(*sandbox), workers=workers, text=text or playbook(), config=config)
     running.append(office)
     try:
         office.control("PATCH", "settings", {"license": "ru_ent250"})
