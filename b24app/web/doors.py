@@ -118,7 +118,7 @@ class Doors:
 
     def _installed(self, auth: Auth) -> Accepted:
         """ONAPPINSTALL of a script-only application is its installation; of one with pages, a late repeat of it."""
-        self._proofs.take()
+        self._proofs.take(self._gate.known(auth.member_id))
         row = admit(
             self._services,
             member_id=auth.member_id,
@@ -138,7 +138,7 @@ class Doors:
         stored = row.application_token
         digest = token_digest(self._services.settings.app.secret_key, auth.application_token)
         if stored != digest:
-            self._proofs.take()
+            self._proofs.take(row)
             prove(self._services, member_id=auth.member_id, access_token=auth.access_token)
             change_application_token(self._services.database, auth.member_id, digest)
             self._gate.forget()

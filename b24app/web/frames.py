@@ -225,8 +225,8 @@ class Frames:
         return Page([shown], headers(self._services, origins, scripts=False), status)
 
     def _install(self, frame: FrameCall) -> Page:
-        self._proofs.take()
         auth = frame.auth
+        self._proofs.take(self._gate.known(auth.member_id))
         row = admit(
             self._services,
             member_id=auth.member_id,

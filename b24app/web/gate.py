@@ -80,24 +80,28 @@ class Gate:
 
 
 class Proofs:
-    """A bucket of proofs for requests that nothing speaks for yet: strangers cannot make us storm the vendor."""
+    """Buckets of proofs for requests that nothing speaks for yet: strangers cannot make us storm the vendor.
+
+    Every portal that we know has a bucket of its own, all the others share one: whoever floods us in the name of one
+    portal takes no proof away from another.
+    """
 
     def __init__(self, capacity: int = PROOFS_AT_ONCE, per_second: float = PROOFS_PER_SECOND) -> None:
         self._capacity = capacity
         self._per_second = per_second
-        self._left = float(capacity)
-        self._at = time.monotonic()
+        self._buckets: dict[str, tuple[float, float]] = {}
         self._lock = threading.Lock()
 
-    def take(self) -> None:
+    def take(self, portal: PortalRow | None) -> None:
         """Takes one, or raises Temporary when there were too many just now."""
+        name = portal.member_id if portal is not None else ""
         with self._lock:
             now = time.monotonic()
-            self._left = min(self._capacity, self._left + (now - self._at) * self._per_second)
-            self._at = now
-            if self._left < 1:
+            left, at = self._buckets.get(name, (float(self._capacity), now))
+            left = min(self._capacity, left + (now - at) * self._per_second)
+            if left < 1:
                 raise Temporary("слишком часто, повторите через минуту / too often, try again in a minute")
-            self._left -= 1
+            self._buckets[name] = (left - 1, now)
 
 
 @dataclass(frozen=True)
