@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import copy
 import re
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from b24app.bitrix.calls import Answer, Call
@@ -191,23 +188,6 @@ def _resolve(value: Any, results: Mapping[str, Any]) -> Any:
         except (LookupError, TypeError):
             part = ""
     return f"{found[1]}{part}" if found[1] else part
-
-
-def fresh_database(folder: Path) -> Database:
-    """Returns a migrated SQLite database in the folder; the migrations ran once in this process."""
-    path = folder / "b24app.db"
-    path.write_bytes(_migrated())
-    return Database(f"sqlite:///{path}")
-
-
-@cache
-def _migrated() -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "b24app.db"
-        database = Database(f"sqlite:///{path}")
-        database.migrate()
-        database.dispose()
-        return path.read_bytes()
 
 
 def cut() -> OutcomeUnknown:

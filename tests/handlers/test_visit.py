@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from pydantic import TypeAdapter
-from scripted_portal import ANNA, HEAD, OWNER, fresh_database, shape
+from scripted_portal import ANNA, HEAD, OWNER, shape
 from scripted_portal import lead as lead_item
 from scripted_visits import (
     ADDRESS,
@@ -1107,13 +1106,6 @@ def test_an_item_without_visits_is_all_right() -> None:
 
 
 # keeping
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    fresh = fresh_database(tmp_path)
-    yield fresh
-    fresh.dispose()
 
 
 @contextmanager

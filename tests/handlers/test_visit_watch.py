@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from pydantic import TypeAdapter
-from scripted_portal import ANNA, HEAD, MEMBER, fresh_database, shape
+from scripted_portal import ANNA, HEAD, MEMBER, shape
 from scripted_visits import (
     ADDRESS,
     CHIEF,
@@ -55,13 +54,6 @@ from b24app.visit_words import asks_for_a_look
 from handlers import HANDLERS, TIMERS, calendar_changed, visit_watch
 from handlers.calendar_changed import EntryChanged
 from handlers.visit_watch import Alarm, Watched
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    fresh = fresh_database(tmp_path)
-    yield fresh
-    fresh.dispose()
 
 
 @contextmanager

@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
-from scripted_portal import fresh_database
 from scripted_portal import lead as lead_item
 from scripted_visits import (
     ADDRESS,
@@ -55,13 +53,6 @@ ALL = (find_measurement_slots.ROBOT, book_measurement.ROBOT, confirm_measurement
 LIVING = Address("Лесная, 5", 55.75, 37.6)
 NOON = NOW + 2 * HOUR
 """The first time that the rules allow: two working hours from now."""
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    fresh = fresh_database(tmp_path)
-    yield fresh
-    fresh.dispose()
 
 
 @contextmanager

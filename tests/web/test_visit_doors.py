@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
-from scripted_portal import fresh_database
 from scripted_visits import (
     ADDRESS,
     CHIEF,
@@ -108,16 +109,17 @@ def serving() -> Iterator[ShopStub]:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory, serving: ShopStub, redis_url: str) -> Iterator[Services]:
+def built(
+    tmp_path_factory: pytest.TempPathFactory, sqlite_file: Path, serving: ShopStub, redis_url: str
+) -> Iterator[Services]:
     """An application that is installed on the portal, its process applied."""
-    folder = tmp_path_factory.mktemp("visits")
-    fresh_database(folder).dispose()
+    file = shutil.copy(sqlite_file, tmp_path_factory.mktemp("visits"))
     settings = config.Settings.model_validate(
         {
             "app": {"public_url": "https://app.example.com", "secret_key": SECRET},
             "bitrix24": {"oauth_url": serving.url, "js_url": f"{serving.url}/api/v1/"},
             "portals": [{"host": serving.host, "client_id": CLIENT_ID, "client_secret": "s3cr3t"}],
-            "database": {"url": f"sqlite:///{folder / 'b24app.db'}"},
+            "database": {"url": f"sqlite:///{file}"},
         }
     )
     made = replace(build(settings, CATALOGUE, redis_url), playbook=around_the_clock(**works(120)))
