@@ -3,6 +3,9 @@
 b24app --config config.toml run            all of it on one machine
 b24app --config config.toml web | worker | clock    the same in parts, for several machines
 b24app --config config.toml doctor         what works and what needs a person; exit status 0 or 1
+b24app why lead 42 [--portal HOST] [--en]  what happened and why; deal 7, call <id>, delivery 123; exit status 0 or 1
+b24app replay 123 [--portal HOST] [--en]   works a saved delivery again without effects: what would be decided now
+b24app dry-run robot CODE --lead 42 [--property key=value]    what a robot would answer and write, without effects
 b24app plan [--portal HOST]                what the playbook would add or change on the portal; changes nothing
 b24app apply | undo | export [--portal]    carry that out | take it back | write the portal as a playbook
 b24app manual [--playbook FILE] [--out FOLDER] [--pdf] [--en]    the managers' instruction, written from the playbook
@@ -23,7 +26,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from b24app import config, logs, supervisor
-from b24app.errors import ConfigError
+from b24app.entities import DEAL, LEAD, ItemRef
+from b24app.errors import B24AppError, ConfigError
 from b24app.services import Services, build
 from b24app.store.portals import StorageDown
 
@@ -68,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("worker", help="рабочий процесс / a worker")
     commands.add_parser("clock", help="таймеры и сверка с порталом / timers and reconciliation")
     commands.add_parser("doctor", help="что работает и что требует человека / what works, what needs a person")
+    _add_questions(commands)
     for name, text in (
         ("plan", "что изменит сценарий на портале / what the playbook would change on the portal"),
         ("apply", "внедрить сценарий / apply the playbook"),
@@ -88,6 +93,25 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--en", action="store_true", help="по-английски / in English")
     commands.add_parser("sandbox", add_help=False, help="учебный портал отдельно / the sandbox portal alone")
     return parser
+
+
+def _add_questions(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the commands that only look: why, replay, dry-run."""
+    why = commands.add_parser("why", help="что было с лидом и почему / what happened to a lead and why")
+    why.add_argument("kind", choices=("lead", "deal", "contact", "company", "call", "delivery"))
+    why.add_argument("number", metavar="NUMBER")
+    replay = commands.add_parser("replay", help="доставка ещё раз, без последствий / a delivery again, without effects")
+    replay.add_argument("delivery", type=int, metavar="DELIVERY")
+    dry_run = commands.add_parser("dry-run", help="что сделал бы робот / what a robot would do")
+    dry_run.add_argument("what", choices=("robot",))
+    dry_run.add_argument("code", metavar="CODE")
+    item = dry_run.add_mutually_exclusive_group(required=True)
+    item.add_argument("--lead", type=int, metavar="N")
+    item.add_argument("--deal", type=int, metavar="N")
+    dry_run.add_argument("--property", action="append", default=[], metavar="KEY=VALUE")
+    for command in (why, replay, dry_run):
+        command.add_argument("--portal", default="", metavar="HOST")
+        command.add_argument("--en", action="store_true", help="по-английски / in English")
 
 
 def _run(options: argparse.Namespace, rest: Sequence[str]) -> int:
@@ -120,8 +144,33 @@ def _run(options: argparse.Namespace, rest: Sequence[str]) -> int:
                 return run(services, options.command, options.portal)
             finally:
                 services.dispose()
+        case "why" | "replay" | "dry-run":
+            services = _services(settings, settings.redis.url or supervisor.running_redis(settings) or NO_REDIS)
+            try:
+                return _look(services, options)
+            finally:
+                services.dispose()
     redis_url = _redis_url(settings)
     return _serve(_services(settings, redis_url), options, redis_url)
+
+
+def _look(services: Services, options: argparse.Namespace) -> int:
+    """Runs what only looks."""
+    from b24app import replay, story
+    from install.console import chosen
+
+    member_id, language = chosen(services, options.portal).member_id, "en" if options.en else "ru"
+    try:
+        match options.command:
+            case "why":
+                return story.why(services, member_id, options.kind, options.number, language)
+            case "replay":
+                return replay.replay(services, member_id, options.delivery, language)
+        ref = ItemRef(LEAD, options.lead) if options.lead is not None else ItemRef(DEAL, options.deal)
+        return replay.dry_run(services, member_id, options.code, ref, options.property, language)
+    except B24AppError as error:
+        print(f"✘ {error}", file=sys.stderr)
+        return 1
 
 
 def _about_playbook(options: argparse.Namespace) -> int:

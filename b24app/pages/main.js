@@ -37,4 +37,58 @@
       said.textContent = error.message;
     });
   });
+
+  var form = document.getElementById("story-form");
+  if (!form) {
+    return;
+  }
+  var place = document.getElementById("story-lines");
+  var found = document.getElementById("story-said");
+
+  // a line of depth 0 begins an entry, deeper ones are lists inside it
+  function tell(lines) {
+    var parents = [place];
+    var last = place;
+    lines.forEach(function (line) {
+      if (line.depth >= parents.length) {
+        parents.push((last.tagName === "LI" ? last : place).appendChild(document.createElement("ul")));
+      }
+      parents.length = line.depth + 1;
+      var item = document.createElement(line.depth ? "li" : "h3");
+      item.textContent = line.text;
+      last = parents[line.depth].appendChild(item);
+    });
+  }
+
+  function ask(kind, number) {
+    place.textContent = "";
+    found.textContent = found.getAttribute("data-working");
+    fetch("/app/story", {
+      method: "POST",
+      headers: { Authorization: "Bearer " + pass, "Content-Type": "application/json" },
+      body: JSON.stringify({ kind: kind, number: number })
+    }).then(function (response) {
+      return response.json().then(function (answer) {
+        if (!response.ok) {
+          throw new Error(answer.error);
+        }
+        found.textContent = "";
+        tell(answer.lines);
+      });
+    }).catch(function (error) {
+      found.textContent = error.message;
+    });
+  }
+
+  form.addEventListener("submit", function (event) {
+    event.preventDefault();
+    ask(form.elements.kind.value, form.elements.number.value);
+  });
+  document.addEventListener("click", function (event) {
+    var button = event.target.closest && event.target.closest("button[data-kind]");
+    if (button) {
+      ask(button.getAttribute("data-kind"), button.getAttribute("data-number"));
+      form.scrollIntoView();
+    }
+  });
 })();

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 FOR_EVER = "public, max-age=31536000, immutable"
 PAGES = ("/install", "/app", "/placement/")
-ANSWERED_IN_JSON = ("/install/again", "/app/action", "/app/plan/", "/placement/save")
+ANSWERED_IN_JSON = ("/install/again", "/app/action", "/app/story", "/app/plan/", "/placement/save")
 PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """A picture of a playbook may be anybody's SVG: opened by itself, it runs nothing and asks nobody."""
 
@@ -84,6 +84,10 @@ def create_app(services: Services, *, resume: bool = False) -> Flask:
     @app.post("/app/action")
     def action() -> Response:
         return jsonify(frames.act(request.headers.get("Authorization", ""), request.get_json(silent=True)))
+
+    @app.post("/app/story")
+    def story() -> Response:
+        return jsonify(frames.story(request.headers.get("Authorization", ""), request.get_json(silent=True)))
 
     @app.post("/placement/save")
     def save() -> Response:

@@ -30,6 +30,7 @@ from b24app.services import Services
 from b24app.store import process_memory, visits
 from b24app.store.overview import waiting_entities
 from b24app.store.portals import PortalRow, all_portals
+from b24app.story import story
 from b24app.web.gate import Gate, Passes, Proofs, Visitor
 from b24app.web.incoming import MAX_SECRET_LENGTH, FrameCall, is_overtime, read_frame
 from b24app.web.proof import WAIT_SECONDS, Person, is_item, item_of, open_portal, prove
@@ -181,6 +182,22 @@ class Frames:
                 self._distribute(visitor, one, NORMAL)
             return {"said": look.text(f"Распределяем: {len(waiting)}", f"Being distributed: {len(waiting)}")}
         raise Malformed("непонятное действие / an unknown action")
+
+    def story(self, authorization: str, wish: Any) -> dict[str, Any]:
+        """Tells what happened to {"kind": "lead", "number": "42"}: {"lines": [{"text", "depth"}]}."""
+        visitor = self._administrator(authorization)
+        if (
+            not isinstance(wish, dict)
+            or not isinstance(wish.get("kind"), str)
+            or not isinstance(wish.get("number"), str)
+        ):
+            raise Malformed("нужен объект JSON / a JSON object is needed")
+        services, kind, number = self._services, wish["kind"], wish["number"].strip()
+        language = Look(services, visitor.language).text("ru", "en")
+        lines, _ = story(
+            services.database, visitor.member_id, kind, number, services.catalogue, services.playbook, language
+        )
+        return {"lines": [{"text": line.text, "depth": line.depth} for line in lines]}
 
     def _distribute(self, visitor: Visitor, entity: str, priority: int) -> None:
         new_id = self._services.inbox.record(
