@@ -24,7 +24,7 @@ from b24app.entities import Item
 from b24app.errors import Permanent
 from b24app.rules.assignment import Policy
 from b24app.rules.intake import CAUSES, TaskSpec, Text, Treatment, card_of, plain
-from b24app.store.memory import AssignmentRow, Memory
+from b24app.store.memory import AssignmentRow, Memory, robot_key
 
 JUST_NOW = timedelta(minutes=10)
 """An item that got its manager this recently keeps him: the event and the robot of one stage are one wish."""
@@ -64,7 +64,7 @@ def read(portal: Portal, call: RobotCall) -> Order | Nothing:
     return Order(
         item=item,
         situation=desk.situation(portal, team, policy, found, now),
-        key=f"robot:{call.event_token}"[:160],
+        key=robot_key(call.event_token),
         with_task=_text(asked.get("task"), "Y") in ("Y", "1", "TRUE"),
         task_text=str(asked.get("task_text") or "").strip(),
         minutes=number(asked.get("minutes")) or intake.call_deadline_minutes,

@@ -25,6 +25,7 @@ from b24app.bitrix.commands import reason_of
 from b24app.bitrix.portal import Portal
 from b24app.engine.declare import Nothing, Property, Reply, Robot, RobotCall
 from b24app.entities import COMPANY, CONTACT, Item
+from b24app.store.memory import robot_key
 from b24app.texting import Texting
 
 AT_NIGHT = ("wait", "send", "skip")
@@ -49,7 +50,7 @@ def read(portal: Portal, call: RobotCall) -> Texting | Nothing:
     return texting.compose(
         portal,
         item,
-        key=f"robot:{call.event_token}",
+        key=robot_key(call.event_token),
         numbers=[phone] if phone else [number for client in clients if client for number in client.phones],
         text=_text(asked.get("text")),
         at_night=at_night if at_night in AT_NIGHT else "wait",

@@ -31,6 +31,7 @@ from b24app.bitrix.codes import error_of, meaning
 from b24app.config import Settings, is_loopback
 from b24app.crashpoint import crashpoint
 from b24app.errors import OutcomeUnknown, PortalClosed, Rejected, Temporary
+from b24app.logs import MASK
 from b24app.store.alarms import clear_alarm, raise_alarm
 from b24app.store.database import Database
 from b24app.store.schema import Row, portals, row, tokens
@@ -50,6 +51,7 @@ TOKEN_ALARM = "token"  # noqa: S105 - the name of an alarm
 OAUTH_ALARM = "oauth"
 
 _OUTAGE, _REFUSAL = "outage", "refused:"
+_SECRETS = {"auth", "client_secret", "refresh_token"}
 
 
 @dataclass(frozen=True)
@@ -321,6 +323,11 @@ class Tokens:
                 f"HTTP {reply.status}",
                 PAUSE_AFTER_OUTAGE,
             )
+        words = answer.get("error_description")
+        if isinstance(words, str):  # it becomes the reason of an alarm: a secret that it repeats must not stand there
+            for secret in _SECRETS & form.keys():
+                words = words.replace(form[secret], MASK)
+            answer["error_description"] = words
         return reply.status, answer
 
     def _renew(self, entry: Row, holder: str) -> Token:

@@ -22,7 +22,7 @@ from b24app.playbook import Playbook, parse_playbook
 from b24app.sms.gateway import NO_GATEWAY, Gateway, HttpGateway
 from b24app.store import schema
 from b24app.store.database import Database
-from b24app.store.memory import Memory
+from b24app.store.memory import Memory, robot_key
 from handlers import HANDLERS, TIMERS
 from robots import ROBOTS
 from robots.send_sms import ROBOT, answer
@@ -244,7 +244,7 @@ def test_a_message_that_waits_can_be_taken_back(bench: SmsBench, company: Compan
     id = company.make()
     order(bench, id)
     with bench.database.write() as connection:
-        texting.forget(Memory(bench.database, connection, MEMBER), f"robot:tok.{id}")
+        texting.forget(Memory(bench.database, connection, MEMBER), robot_key(f"tok.{id}"))
     morning(bench)
     assert gateway.asked == []
 
