@@ -1,0 +1,236 @@
+"""The shop as a stage for faults: a state that can be had again at once, and processes that die at the right moment.
+
+A scene is played from the same state some hundred times, so that state is kept (the portal's snapshot, a copy of our
+database) and put back under the running processes. What would take minutes (a lease of the dead, a retry) is imitated
+as everywhere in the journeys: due times stand in the database.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from fake_gateway import FakeGateway
+from journeys.office import ANNA, HEAD, Office, playbook, running_office
+from journeys.shop import Shop
+
+from b24app.engine.inbox import Inbox
+from b24app.engine.jobs import Doorbell
+from b24app.store import schema
+from b24app.supervisor import Program
+
+LAUNCHER = Path(__file__).with_name("unguarded.py")
+HELD_SECONDS = 60
+"""So long a request is held for whoever is to be killed meanwhile; he is, or the run fails."""
+
+
+class Provider(FakeGateway):
+    """The SMS provider with two more cues: the message is `held`, or it goes out and its answer is (`held_after`)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.holding = threading.Event()
+        self.freed = threading.Event()
+
+    def _serve(self, request: BaseHTTPRequestHandler) -> None:
+        if not self.cues or not self.cues[0].startswith("held"):
+            super()._serve(request)
+            return
+        self.cues[0] = "lost" if self.cues[0] == "held_after" else "drop"
+        if self.cues[0] == "lost":
+            super()._serve(request)
+        else:
+            self.cues.pop(0)
+        self.holding.set()
+        self.freed.wait(HELD_SECONDS)
+        request.close_connection = True
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        for kept in (self.cues, self.asked, self.sent):
+            kept.clear()
+        self.holding.clear()
+        self.freed.clear()
+
+
+class Stage(Office):
+    """The office on which scenes are played."""
+
+    provider: Provider
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.inbox = Inbox(self.database)
+        self.doorbell = Doorbell(self.redis)
+        self.unguarded: dict[str, str] = {}
+        """Kinds of processes (worker, clock, web) that run without a guard, with its name."""
+        self.killed: list[str] = []
+        self._sentence: tuple[Callable[[], bool], str] | None = None
+        self._kept_at: dict[str, int] = {}
+
+    # a state that can be had again
+
+    def keep(self, name: str) -> None:
+        """Keeps the present state under this name."""
+        self.control("POST", f"snapshots/{name}")
+        with closing(sqlite3.connect(self._file)) as ours, closing(sqlite3.connect(self._copy(name))) as copy:
+            ours.backup(copy)
+        self._kept_at[name] = _microseconds()
+
+    def back(self, name: str) -> None:
+        """Puts everything back to the state kept under this name; nothing may be going on."""
+        self.pardon()
+        self.control("DELETE", "event-rules")
+        self.provider.clear()
+        self.control("POST", f"snapshots/{name}/restore")
+        passed = _microseconds() - self._kept_at[name]
+        with closing(sqlite3.connect(self._file, timeout=30, isolation_level=None)) as ours:
+            ours.execute("ATTACH ? AS kept", [str(self._copy(name))])
+            ours.execute("BEGIN IMMEDIATE")
+            for table in ("sqlite_sequence", *(table.name for table in schema.metadata.sorted_tables)):
+                ours.execute(f"DELETE FROM main.{table}")  # noqa: S608 our own tables
+                ours.execute(f"INSERT INTO main.{table} SELECT * FROM kept.{table}")  # noqa: S608
+            # as if no time had passed since: nothing became due meanwhile
+            ours.execute("UPDATE timers SET due_at = due_at + ?", [passed])
+            ours.execute("UPDATE deliveries SET received_at = received_at + ?", [passed])
+            ours.execute("COMMIT")
+
+    @property
+    def _file(self) -> Path:
+        return self.folder / "b24app.db"
+
+    def _copy(self, name: str) -> Path:
+        return self.folder / f"{name}.kept.db"
+
+    # who dies
+
+    def condemn(self, held: Callable[[], bool], who: str = "") -> None:
+        """Whoever works on what is `held` (or `who`) is killed as soon as it is; then everything goes on without him.
+
+        It happens while somebody waits (`until`), since a process lives as long as the thread that started it.
+        """
+        self.killed.clear()
+        self._sentence = (held, who)
+
+    def pardon(self) -> None:
+        """Nobody is killed any more, and the portal does what it is asked."""
+        self._sentence = None
+        self.control("DELETE", "faults")
+        self.provider.freed.set()
+
+    def look_after(self) -> None:
+        """Starts again what has fallen, and carries out a sentence that is due."""
+        if self._sentence is not None:
+            held, who = self._sentence
+            victim = who or self.holder() if held() else ""
+            if victim:
+                self.kill(victim)
+                self.pardon()
+                self.start(victim)
+                self.killed.append(victim)
+        super().look_after()
+
+    def holder(self) -> str:
+        """Returns the only process of ours that works on a delivery now, or ""."""
+        table = schema.deliveries
+        query = sa.select(table.c.lease_owner).where(
+            table.c.state == "running", table.c.lease_until > datetime.now(UTC)
+        )
+        pids = {int(row["lease_owner"].split("/")[1]) for row in self.rows(query) if row["lease_owner"]}
+        names = [name for name, process in self.processes.items() if process.pid in pids and process.poll() is None]
+        return names[0] if len(names) == 1 else ""
+
+    def took_fault(self, since: int) -> Callable[[], bool]:
+        """Returns a question: did a rule of the portal hit a request since that entry of the ledger?"""
+        return lambda: bool(self.portal.ledger(since, "fault"))
+
+    # time that passes
+
+    def settle(self, seconds: float = 60.0, *, hurry: bool = True) -> None:
+        """Waits until nothing is left to do; on a stage all time passes at once."""
+        super().settle(max(seconds, 60.0), hurry=hurry)
+
+    def hurry(self) -> None:
+        """Lets the time pass for which work was postponed, and the clock's next look at the leases of the dead."""
+        super().hurry()
+        if self.inbox.free_leases_of_the_dead():
+            self.ring()
+
+    def ring(self) -> None:
+        """Rings for whatever is due."""
+        self.doorbell.ring(0)
+
+    def fire(self, code: str, seconds: float = 30.0) -> None:
+        """Lets the time of our timers of this code come, and waits until the clock has seen it."""
+        self.hurry_timers(code)
+        table = schema.timers
+        late = sa.select(table.c.id).where(table.c.code == code, table.c.due_at <= datetime.now(UTC))
+        self.until(lambda: not self.rows(late), f"the timers {code}", seconds)
+
+    # processes
+
+    def program(self, name: str, crash: str = "") -> Program:
+        """Returns how a process is started; an unguarded one by the launcher that takes its guard away."""
+        usual = super().program(name, crash)
+        guard = self.unguarded.get(name.partition("-")[0])
+        if guard is None:
+            return usual
+        python, _module, _b24app, *rest = usual.arguments
+        environment = {**usual.environment, "B24APP_CHAOS_MARK": str(self.folder / f"{guard}.died")}
+        return Program(name, (python, str(LAUNCHER), guard, *rest), environment)
+
+    def without(self, guard: str, *names: str) -> None:
+        """Starts these processes again without this guard; "" gives it back."""
+        for name in names:
+            kind = name.partition("-")[0]
+            self.unguarded.pop(kind, None)
+            if guard:
+                self.unguarded[kind] = guard
+        self.restart(*names)
+        if "web" in names:
+            self.until(self.answers, "the web answers", 60)
+
+
+@contextmanager
+def running_stage(folder: Path, *, workers: int = 3) -> Iterator[Shop]:
+    """Yields the shop that measures, with an SMS provider, on an ordinary morning which is kept as `morning`."""
+    text = playbook(quiet_from="00:00:00", quiet_to="00:00:00", when_nobody='"wait"')
+    told = f'missed_call_sms = {{ to = [{ANNA}, {HEAD}], text = "Пропущен {{phone}}" }}\n'
+    text = text.replace("[sms] ", f"{told}[sms] ", 1)
+    with (
+        closing(Provider()) as provider,
+        running_office(folder, "--no-limits", text=text, config=provider.config, workers=workers, kind=Stage) as stage,
+    ):
+        stage.provider = provider
+        command = [sys.executable, "-m", "b24app", "--config", str(stage.config), "apply"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        shop = Shop(stage, provider)
+        shop.morning()
+        stage.keep("morning")
+        yield shop
+
+
+def _microseconds() -> int:
+    """Now, as our database counts."""
+    return int(datetime.now(UTC).timestamp() * 1_000_000)
+
+
+def wait_a_little(look: Callable[[], bool], seconds: float) -> bool:
+    """Tells whether it became true in that time: for what may also rightly never come."""
+    deadline = time.monotonic() + seconds
+    while not look():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
