@@ -70,11 +70,13 @@ def playbook(**changes: str) -> str:
 class Office:
     """A portal, our processes, and what a test does and sees there."""
 
-    def __init__(self, folder: Path, portal: Sandbox, *, workers: int, text: str, config: str = "") -> None:
+    def __init__(
+        self, folder: Path, portal: Sandbox, *, workers: int, text: str, config: str = "", database: str = ""
+    ) -> None:
         self.folder = folder
         self.portal = portal
         self.url = f"http://127.0.0.1:{free_port()}"
-        self.database = Database(f"sqlite:///{folder / 'b24app.db'}")
+        self.database = Database(database or f"sqlite:///{folder / 'b24app.db'}")
         self.config = folder / "config.toml"
         self.playbook = folder / "playbook.toml"
         self.http = requests.Session()
@@ -104,7 +106,7 @@ host = "{ready["url"].removeprefix("http://")}"
 client_id = "{ready["client_id"]}"
 client_secret = "{ready["client_secret"]}"
 [database]
-url = "sqlite:///{self.folder / "b24app.db"}"
+url = "{self.database.url}"
 [playbook]
 path = "{self.playbook}"
 [run]
@@ -504,10 +506,12 @@ def running_office(
     text: str = "",
     installed: bool = True,
     config: str = "",
+    database: str = "",
     kind: type[Kind] = Office,
 ) -> Iterator[Kind]:
-    """Yields an application at work beside a fresh portal; `config` is more of config.toml."""
-    office = kind(folder, Sandbox.start(*sandbox), workers=workers, text=text or playbook(), config=config)
+    """Yields an application at work beside a fresh portal; `config` is more of config.toml, `database` its url."""
+    portal = Sandbox.start(*sandbox)
+    office = kind(folder, portal, workers=workers, text=text or playbook(), config=config, database=database)
     running.append(office)
     try:
         office.control("PATCH", "settings", {"license": "ru_ent250"})
