@@ -5,9 +5,11 @@ A PostgreSQL that stops, dies or has lost a client is waited for no longer than 
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -109,6 +111,32 @@ def _any_value(column: sa.Column[Any]) -> Any:
 def _contents(database: Database, tables: list[sa.Table]) -> dict[str, list[tuple[Any, ...]]]:
     with database.read() as connection:
         return {table.name: [tuple(row) for row in connection.execute(sa.select(table))] for table in tables}
+
+
+def test_a_backup_of_a_living_database_is_restored_whole(
+    database: Database, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """By the commands of docs/operating.md."""
+    keep(database)
+    if database.is_sqlite:
+        url = f"sqlite:///{tmp_path / 'backup.db'}"
+        with closing(sqlite3.connect(tmp_path / "b24app.db")) as living, closing(sqlite3.connect(url[10:])) as backup:
+            living.backup(backup)
+    else:
+        server: Server = request.getfixturevalue("postgresql")
+        url, file = server.empty(), str(server.folder / "b24app.dump")
+        server.run("pg_dump", "--format=custom", f"--file={file}", f"--dbname={_libpq(database.url)}")
+        server.run("pg_restore", "--no-owner", "--exit-on-error", f"--dbname={_libpq(url)}", file)
+    keep(database, name="later")
+    restored = Database(url)
+    assert restored.is_migrated()
+    assert cursors(restored) == 1
+    assert differences(restored) == []
+    restored.dispose()
+
+
+def _libpq(url: str) -> str:
+    return url.replace("+psycopg", "")
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
