@@ -12,44 +12,35 @@ from b24app.errors import B24AppError
 from b24app.health import Finding, findings
 from b24app.playbook import Assignment
 from b24app.services import Services
-from b24app.store.portals import all_portals
+from b24app.store.portals import StorageDown, all_portals
+from handlers.admin_notice import look_for_people
 
 _MARKS = {"ok": "✔", "warn": "!", "bad": "✘"}
 
 
 def examine(services: Services) -> int:
     """Prints every finding; returns 0 when nothing needs a person, else 1."""
-    found = findings(services)
-    if not any(finding.key == "database" and finding.level == "bad" for finding in found):
-        for row in all_portals(services.database).values():
-            if row.active:
-                found += _of_portal(services, row.member_id, row.host)
+    asked: list[Finding] = []
+    try:
+        portals = all_portals(services.database)
+    except StorageDown:
+        portals = {}  # what is wrong with the database is a finding
+    for row in portals.values():
+        if row.active:
+            asked += _of_portal(services, row.member_id, row.host)
+    found = [*findings(services), *asked]  # after the look: what it learns of people is among them
     for finding in found:
         sys.stdout.write(f"{_MARKS[finding.level]} {finding.ru}\n  {finding.en}\n")
     return 0 if all(finding.level == "ok" for finding in found) else 1
 
 
 def _of_portal(services: Services, member_id: str, host: str) -> Iterator[Finding]:
-    rules = services.playbook.assignment
     try:
         portal = services.open_portal(member_id)
-        named = sorted({*rules.users, *([rules.fallback_user] if rules.fallback_user else [])})
-        asked = {"users": reads.users(named)} if named else {}
-        answers = portal.read({**asked, "departments": reads.departments()})
+        answers = portal.read({"departments": reads.departments()})
         yield Finding("rest", "ok", f"{host}: портал отвечает.", f"{host}: the portal answers.", member_id)
-        people = {user.id: user for user in (answers["users"] if named else ())}
-        for user_id in named:
-            user = people.get(user_id)
-            if user is None or not user.active:
-                who = f"{user.name} ({user_id})" if user else str(user_id)
-                yield Finding(
-                    "people",
-                    "warn",
-                    f"{host}: в правилах распределения назван {who}: уволен или не найден. Исправьте [assignment].",
-                    f"{host}: the rules name {who}: dismissed or not found. Correct [assignment].",
-                    member_id,
-                )
-        yield from _of_department(portal, answers["departments"], rules, host)
+        look_for_people(portal)
+        yield from _of_department(portal, answers["departments"], services.playbook.assignment, host)
     except B24AppError as error:
         yield Finding("rest", "bad", f"{host}: портал не отвечает: {error}", f"{host}: no answer: {error}", member_id)
 

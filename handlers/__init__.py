@@ -6,6 +6,7 @@ tests/handlers/ and a line in the changelog. The event is bound on every portal 
 
 from handlers import (
     activity_added,
+    admin_notice,
     calendar_changed,
     call_ended,
     call_lost,
@@ -52,4 +53,5 @@ TIMERS = (
     missed_call_sms.TIMER,
     visit.TIMER,
     visit_watch.TIMER,
+    admin_notice.TIMER,
 )

@@ -4,10 +4,12 @@ Bitrix24 never sends an event twice, so one that was lost on the way is found he
 by the stage history (its first record of an item is its creation) and by the list itself, moves by the same history;
 of deals beside leads the moves, where the playbook has a process for them.
 What is found comes in as the event that did not; the handlers are the same, and what was treated already is left alone.
+How much was found beside how much came is counted: where it is found again and again, events do not arrive.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,7 +21,7 @@ from b24app.engine.declare import LATER, NORMAL, Nothing, TimerCall
 from b24app.engine.declare import Timer as TimerDeclaration
 from b24app.entities import DEAL, LEAD, ItemRef, PhoneCall
 from b24app.errors import AccessDenied, NotFound
-from b24app.store import process_memory
+from b24app.store import process_memory, tally
 from b24app.store.memory import Memory
 from handlers.call_lost import end_data
 
@@ -141,14 +143,16 @@ def _name(name: str, entity_type_id: int) -> str:
 def recall(memory: Memory, facts: Look) -> Look:
     """Puts what no event told into the inbox, and moves the cursors in the same transaction."""
     event = "ONCRMDEALADD" if facts.entity_type_id == DEAL else "ONCRMLEADADD"
+    found: Counter[str] = Counter()
     for call in facts.calls:
         known = memory.call(call.call_id)
         if call.incoming and (known is None or known.ended_at is None):
-            _deliver(memory, "ONVOXIMPLANTCALLEND", f"call:{call.call_id}"[:96], end_data(call))
+            entity = f"call:{call.call_id}"[:96]
+            found["ONVOXIMPLANTCALLEND"] += _deliver(memory, "ONVOXIMPLANTCALLEND", entity, end_data(call))
     for id in facts.item_ids:
         entity = str(ItemRef(facts.entity_type_id, id))
         if memory.assignment_of(entity) is None:
-            _deliver(memory, event, entity, {"FIELDS": {"ID": str(id)}})
+            found[event] += _deliver(memory, event, entity, {"FIELDS": {"ID": str(id)}})
     for entity, stage_id in facts.moved.items():
         kind, _, item_id = entity.partition(":")
         changed = f"ONCRM{kind.upper()}UPDATE"
@@ -156,16 +160,19 @@ def recall(memory: Memory, facts: Look) -> Look:
         if stood is not None and stood.stage_id != stage_id:  # its event may be waiting; a second look does no harm
             payload = {"event": changed, "data": {"FIELDS": {"ID": item_id}}}
             memory.deliver(kind="event", code=changed, entity=entity, payload=payload, priority=NORMAL)
+            found[changed] += 1
+    tally.count_events(memory, +found)
     for name, value in facts.cursors.items():
         memory.move_cursor(name, str(value))
     return replace(facts, found=len(memory.new_deliveries))
 
 
-def _deliver(memory: Memory, event: str, entity: str, data: Mapping[str, Any]) -> None:
-    if not memory.seen_event(event, entity):
-        memory.deliver(
-            kind="event", code=event, entity=entity, payload={"event": event, "data": dict(data)}, priority=NORMAL
-        )
+def _deliver(memory: Memory, event: str, entity: str, data: Mapping[str, Any]) -> bool:
+    if memory.seen_event(event, entity):
+        return False
+    payload = {"event": event, "data": dict(data)}
+    memory.deliver(kind="event", code=event, entity=entity, payload=payload, priority=NORMAL)
+    return True
 
 
 def decide(facts: Look) -> Nothing:

@@ -1,4 +1,4 @@
-"""The clock: due timers become deliveries, what waits unseen is rung for, portals are reconciled.
+"""The clock: due timers become deliveries, what waits unseen is rung for, portals are looked at again and again.
 
 Several clocks do no harm: every step takes what it changes, or finds it taken. A stopped one costs lateness, nothing
 else: due times stand in the database.
@@ -20,16 +20,17 @@ from b24app.engine.declare import NORMAL, Catalogue
 from b24app.engine.inbox import Inbox
 from b24app.store import schema
 from b24app.store.memory import Memory
+from b24app.store.tally import BEAT
 
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 3.0
 RECONCILE_EVERY = timedelta(minutes=5)
 RECONCILE = "reconcile"
+PERIODIC = {RECONCILE: RECONCILE_EVERY, "admin_notice": timedelta(minutes=10)}
+"""Timers that every active portal gets again and again, by code: so long after the last one."""
 SWEEP_OUT_EVERY = timedelta(hours=6)
 RINGS_A_TICK = 16
-BEAT = ("", "clock_beat")
-"""Where the clock leaves its pulse: cursors(member_id, name)."""
 
 
 class Clock:
@@ -97,25 +98,24 @@ class Clock:
         return memory.new_deliveries
 
     def start_reconciliations(self, now: datetime) -> None:
-        """Sets the reconciliation timer of every active portal that has none yet and was not reconciled lately."""
-        if self.catalogue.timer(RECONCILE) is None:
-            return
+        """Sets what is PERIODIC for every active portal that has none yet and had none lately."""
+        for code, every in PERIODIC.items():
+            if self.catalogue.timer(code) is not None:
+                self._start(code, every, now)
+
+    def _start(self, code: str, every: timedelta, now: datetime) -> None:
         portals, deliveries, timers = schema.portals, schema.deliveries, schema.timers
         waiting = sa.exists().where(
             deliveries.c.member_id == portals.c.member_id,
-            deliveries.c.code == RECONCILE,
-            sa.or_(
-                deliveries.c.state.in_(("waiting", "running")),
-                deliveries.c.received_at > now - RECONCILE_EVERY,
-            ),
+            deliveries.c.entity == code,
+            sa.or_(deliveries.c.state.in_(("waiting", "running")), deliveries.c.received_at > now - every),
         )
-        set_already = sa.exists().where(timers.c.member_id == portals.c.member_id, timers.c.code == RECONCILE)
+        set_already = sa.exists().where(timers.c.member_id == portals.c.member_id, timers.c.code == code)
         late = sa.select(portals.c.member_id).where(portals.c.status == "active", ~waiting, ~set_already)
         with self.database.read() as connection:
             if connection.execute(late).first() is None:
                 return
         with self.database.write() as connection:
-            self.database.serialise(connection, "reconcile")  # asked again: another clock may have been faster
+            self.database.serialise(connection, code)  # asked again: another clock may have been faster
             for member_id in connection.execute(late).scalars().all():
-                memory = Memory(self.database, connection, member_id, now)
-                memory.set_timer(RECONCILE, code=RECONCILE, entity="reconcile", due_at=now)
+                Memory(self.database, connection, member_id, now).set_timer(code, code=code, entity=code, due_at=now)

@@ -38,6 +38,41 @@
     });
   });
 
+  var again = document.getElementById("again");
+  var checked = document.getElementById("again-said");
+  var lines = document.getElementById("again-lines");
+
+  // what was added and what is missing; what was there already is the ordinary case
+  function check() {
+    again.disabled = true;
+    lines.textContent = "";
+    checked.textContent = checked.getAttribute("data-working");
+    fetch("/install/again", { method: "POST", headers: { Authorization: "Bearer " + pass } }).then(function (response) {
+      return response.json().then(function (answer) {
+        if (!response.ok) {
+          throw new Error(answer.error);
+        }
+        var shown = answer.lines.filter(function (line) { return line.state !== "present"; });
+        shown.forEach(function (line) {
+          var item = document.createElement("li");
+          item.className = line.state;
+          item.textContent = line.text + (line.advice ? " — " + line.advice : "");
+          lines.appendChild(item);
+        });
+        lines.hidden = !shown.length;
+        checked.textContent = checked.getAttribute(answer.ready ? "data-good" : "data-bad");
+      });
+    }).catch(function (error) {
+      checked.textContent = error.message;
+    }).then(function () {
+      again.disabled = false;
+    });
+  }
+
+  if (again) {
+    again.addEventListener("click", check);
+  }
+
   var form = document.getElementById("story-form");
   if (!form) {
     return;

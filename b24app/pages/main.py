@@ -33,17 +33,16 @@ class FailureLine:
 def show(look: Look, member_id: str, *, user_id: int, name: str, admin: bool, people: Sequence[Verdict] | None) -> str:
     """Returns the page. `people` is None where the portal could not be asked just now."""
     seen = overview(look.services.database, member_id, manager_id=None if admin else user_id)
-    about = [
-        finding
-        for finding in findings(look.services)
-        if finding.level in SHOWN_LEVELS and finding.member_id in ("", member_id) and finding.key not in SHOWN_APART
-    ]
+    found = [finding for finding in findings(look.services) if finding.member_id in ("", member_id)]
+    about = [finding for finding in found if finding.level in SHOWN_LEVELS and finding.key not in SHOWN_APART]
+    fine = [finding for finding in found if finding.level not in SHOWN_LEVELS]
     return look.render(
         "main.html",
         name=name,
         admin=admin,
         seen=seen,
         problems=[{"level": one.level, "text": look.text(one.ru, one.en)} for one in about] if admin else [],
+        fine=[look.text(one.ru, one.en) for one in fine] if admin else [],
         failures=[_failure(look, failure) for failure in seen.failures] if admin else [],
         people=people,
         playbook=look.services.playbook.name,
