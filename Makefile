@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --requir
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 	--strip-extras --allow-unsafe
 
-.PHONY: help setup demo test check bench screenshots run lock clean
+.PHONY: help setup demo test check bench fuzz audit screenshots run lock clean
 
 help:
 	@echo 'make demo         учебный портал и сцена: пропущенный звонок находит менеджера / the scene on a sandbox portal'
@@ -18,6 +18,8 @@ help:
 	@echo 'make test         все проверки и тесты / every check and test'
 	@echo 'make check        только проверки кода / only the checks of the code'
 	@echo 'make bench        измерения / measurements'
+	@echo 'make fuzz         100 000 испорченных запросов ко всем дверям / broken requests to every door; SEED=... repeats them'
+	@echo 'make audit        известные уязвимости закреплённых пакетов / known vulnerabilities of the pinned packages'
 	@echo 'make screenshots  снимки для README из живого показа / pictures for the README from the running demo'
 	@echo 'make lock         закрепить версии заново / pin the versions anew'
 
@@ -40,6 +42,22 @@ check: $(DEV_STAMP)
 
 bench: $(DEV_STAMP) $(BIN)/.browser
 	@$(BIN)/python -m benchmarks
+
+fuzz: $(DEV_STAMP)
+	@FUZZ=$(or $(FUZZ),100000) $(BIN)/python -m pytest -s tests/fuzz
+
+# It asks the network, so it is no part of the tests; in an environment of its own, so that the lock stays ours.
+audit:
+	@rm -f build/audit.json && mkdir -p build && $(PYTHON) -m venv build/audit
+	@build/audit/bin/pip --disable-pip-version-check --quiet install pip-audit || \
+		{ echo 'pip-audit не поставить: проверить зависимости нельзя / cannot be installed: nothing is checked'; exit 2; }
+	@build/audit/bin/pip-audit --disable-pip --require-hashes --requirement requirements.txt --format json \
+		--output build/audit.json; found=$$?; \
+	if [ ! -s build/audit.json ]; then \
+		echo 'База уязвимостей не отвечает: проверить зависимости нельзя / The database does not answer: nothing is checked'; \
+		exit 2; fi; \
+	if [ $$found = 0 ]; then echo 'Известных уязвимостей нет / No known vulnerabilities'; else \
+		cat build/audit.json; echo; echo 'Есть уязвимости, см. выше / There are vulnerabilities, see above'; exit 1; fi
 
 screenshots: $(DEV_STAMP) $(BIN)/.browser
 	@$(BIN)/python docs/images/take.py

@@ -9,8 +9,10 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import threading
 import time
 from collections.abc import Iterable
+from types import TracebackType
 from typing import IO
 
 MASK = "***"
@@ -27,6 +29,8 @@ _NAMED = re.compile(
 _WEBHOOK = re.compile(r"(/rest/(?:api/)?\d+/)[A-Za-z0-9]{8,}")
 _LONG_HEX = re.compile(r"\b[0-9a-f]{40,}\b", re.IGNORECASE)  # access tokens; a member_id has 32 digits and may be read
 _URL_PASSWORD = re.compile(r"(\w+://[^\s:/@]*:)[^\s@/]+(?=@)")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What ends a line, colours a terminal, or turns the reading direction: a client's name may hold it."""
 _PHONE = re.compile(r"(?<![\w.:+-])(?:\+\d|[78](?=[\s(-]?\(?9\d\d))(?:[\s()-]{0,2}\d){9,13}(?![\w.:])")
 
 
@@ -55,12 +59,29 @@ class LineFormatter(logging.Formatter):
         line = f"at={at}.{int(record.msecs):03d}Z level={level} from={record.name} {record.getMessage()}"
         if record.exc_info:
             line += f' trace="{self.formatException(record.exc_info)}"'
-        return masked(line.replace("\r", "").replace("\n", "\\n"), self._secrets)
+        line = line.replace("\r", "").replace("\n", "\\n")
+        return masked(_CONTROLS.sub(lambda found: ascii(found.group())[1:-1], line), self._secrets)
+
+
+class _Handler(logging.StreamHandler[IO[str]]):
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Says where, and not what: Python's own words would tell the arguments, unmasked."""
+        self.stream.write(f"level=error from={record.name} line={record.lineno} unwritten=1\n")
+
+
+def _uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    told = (kind, error or kind(), trace)
+    logging.getLogger(__name__).critical("uncaught=%s", kind.__name__, exc_info=told)
 
 
 def setup(level: str = "INFO", *, secrets: Iterable[str] = (), stream: IO[str] | None = None) -> None:
-    """Sends every log line of this process to `stream` (standard error), masked; `secrets` are masked by value."""
-    handler = logging.StreamHandler(stream or sys.stderr)
+    """Sends every log line of this process to `stream` (standard error), masked; `secrets` are masked by value.
+
+    What nobody caught is a line like any other: the interpreter's own words would show what failed, unmasked.
+    """
+    handler = _Handler(stream or sys.stderr)
     handler.setFormatter(LineFormatter(secrets))
     root = logging.getLogger()
     root.handlers = [handler]
@@ -68,3 +89,5 @@ def setup(level: str = "INFO", *, secrets: Iterable[str] = (), stream: IO[str] |
     # Libraries that tell every request or answer in full: their lines hold clients' data.
     for name in ("urllib3", "fast_bitrix24", "aiohttp", "asyncio", "alembic", "rq.worker", "rq"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    sys.excepthook = _uncaught
+    threading.excepthook = lambda hook: _uncaught(hook.exc_type, hook.exc_value, hook.exc_traceback)

@@ -8,20 +8,21 @@ from __future__ import annotations
 import json
 import logging
 import time
+from urllib.parse import quote
 
 from flask import Flask, Response, g, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-from b24app.errors import AccessDenied, B24AppError, Malformed, NotFound, PortalClosed, Rejected, Temporary
+from b24app.errors import AccessDenied, B24AppError, Malformed, NotFound, Permanent, PortalClosed, Rejected, Temporary
 from b24app.pages import form
 from b24app.pages.frame import Look, Static, headers, statics
 from b24app.pictures import Picture, pictures
 from b24app.services import Services
 from b24app.store.portals import StorageDown, all_portals
-from b24app.web.doors import Accepted, Doors
+from b24app.web.doors import Accepted, Doors, nothing
 from b24app.web.frames import Frames, Page
 from b24app.web.gate import Gate, Passes, Proofs
-from b24app.web.incoming import MAX_BYTES, is_event, language_of
+from b24app.web.incoming import MAX_BYTES, is_event, language_of, read_wish
 from b24app.web.rollout import RollOut
 from b24app.web.status import Insider, health, metrics
 from b24app.web.visits import Visits
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 FOR_EVER = "public, max-age=31536000, immutable"
 PAGES = ("/install", "/app", "/placement/")
 ANSWERED_IN_JSON = ("/install/again", "/app/action", "/app/story", "/app/plan/", "/placement/save")
+SHOWN = 200
 PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """A picture of a playbook may be anybody's SVG: opened by itself, it runs nothing and asks nobody."""
 
@@ -40,6 +42,8 @@ def create_app(services: Services, *, resume: bool = False) -> Flask:
     app = Flask("b24app", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES + 1  # a body that hides its length is cut here, and parsing refuses it
     app.config["MAX_FORM_MEMORY_SIZE"] = MAX_BYTES
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app.url_map.merge_slashes = app.url_map.strict_slashes = False  # else redirects, to whatever host a stranger names
     gate, proofs, passes = Gate(services.database, services.settings), Proofs(), Passes(services.settings)
     doors = Doors(services, gate, proofs)
     frames = Frames(services, gate, proofs, passes)
@@ -48,7 +52,7 @@ def create_app(services: Services, *, resume: bool = False) -> Flask:
     insider = Insider(services)
 
     def body() -> bytes:
-        return request.get_data(cache=False)
+        return request.get_data()
 
     def is_insider() -> bool:
         forwarded = any(name in request.headers for name in ("X-Forwarded-For", "Forwarded", "X-Real-Ip", "Via"))
@@ -83,16 +87,15 @@ def create_app(services: Services, *, resume: bool = False) -> Flask:
 
     @app.post("/app/action")
     def action() -> Response:
-        return jsonify(frames.act(request.headers.get("Authorization", ""), request.get_json(silent=True)))
+        return jsonify(frames.act(request.headers.get("Authorization", ""), read_wish(body())))
 
     @app.post("/app/story")
     def story() -> Response:
-        return jsonify(frames.story(request.headers.get("Authorization", ""), request.get_json(silent=True)))
+        return jsonify(frames.story(request.headers.get("Authorization", ""), read_wish(body())))
 
     @app.post("/placement/save")
     def save() -> Response:
-        request.max_content_length = form.MAX_BYTES
-        return jsonify(frames.save(request.headers.get("Authorization", ""), request.get_json(silent=True)))
+        return jsonify(frames.save(request.headers.get("Authorization", ""), read_wish(body())))
 
     @app.post("/placement/<page>")
     def placement(page: str) -> Response:
@@ -100,7 +103,7 @@ def create_app(services: Services, *, resume: bool = False) -> Flask:
 
     @app.post("/visits/<action>")
     def visit(action: str) -> Response:
-        return jsonify(visits.act(action, request.headers.get("Authorization", ""), request.get_json(silent=True)))
+        return jsonify(visits.act(action, request.headers.get("Authorization", ""), read_wish(body())))
 
     @app.post("/app/plan/show")
     def show_plan() -> Response:
@@ -140,14 +143,14 @@ def create_app(services: Services, *, resume: bool = False) -> Flask:
 
     @app.errorhandler(B24AppError)
     def refused(error: B24AppError) -> Response:
-        log.info("path=%s refused=%s reason=%s", request.path, type(error).__name__, error)
+        log.info("path=%s refused=%s reason=%s", _shown(), type(error).__name__, error)
         if request.path.startswith(PAGES) and not request.path.startswith(ANSWERED_IN_JSON):
             return _page(frames.refusal(error, language_of(request.args.get("LANG", ""))))
         return _said(error)
 
     @app.errorhandler(StorageDown)
     def storage_down(error: Exception) -> tuple[Response, int]:
-        log.error("path=%s storage=down error=%s", request.path, type(error).__name__)
+        log.error("path=%s storage=down error=%s", _shown(), type(error).__name__)
         return Response("storage\n", content_type="text/plain; charset=utf-8"), 503
 
     @app.errorhandler(HTTPException)
@@ -157,13 +160,15 @@ def create_app(services: Services, *, resume: bool = False) -> Flask:
     @app.before_request
     def start() -> None:
         g.started = time.perf_counter()
+        if request.path == "/placement/save":
+            request.max_content_length = form.MAX_BYTES
+        request.get_data()  # whole, before anything is thought about it: the server cuts off who is slow till then
+        request.environ.get("b24app.read", nothing)()
 
     @app.after_request
     def told(response: Response) -> Response:
         milliseconds = (time.perf_counter() - g.started) * 1000 if "started" in g else 0.0
-        log.info(
-            "door=%s method=%s status=%d ms=%.1f", request.path, request.method, response.status_code, milliseconds
-        )
+        log.info("door=%s method=%s status=%d ms=%.1f", _shown(), request.method, response.status_code, milliseconds)
         return response
 
     if resume:
@@ -171,6 +176,11 @@ def create_app(services: Services, *, resume: bool = False) -> Flask:
             if row.active and row.facts.get("in_line") is not True:
                 doors.bring_in_line_soon(row.member_id)
     return app
+
+
+def _shown() -> str:
+    """Returns the path as a log line carries it: one word, whatever words a stranger put into it."""
+    return quote(request.path, safe="/:")[:SHOWN]
 
 
 def _accepted(accepted: Accepted) -> Response:
@@ -209,8 +219,10 @@ def _status_of(error: B24AppError) -> int:
             return 404
         case Temporary() | PortalClosed():
             return 503
+        case Permanent():
+            return 409  # the portal, or what has happened meanwhile, is against it
         case _:
-            return 502
+            return 500
 
 
 def _index(services: Services, *, works: bool) -> Page:

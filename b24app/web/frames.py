@@ -163,7 +163,7 @@ class Frames:
         if not isinstance(wish, dict):
             raise Malformed("нужен объект JSON / a JSON object is needed")
         action, delivery_id, entity = wish.get("action"), wish.get("id"), wish.get("entity")
-        log.info("portal=%s user=%d action=%s", visitor.member_id, visitor.user_id, action)
+        log.info("portal=%s user=%d action=%s", visitor.member_id, visitor.user_id, str(action)[:40])
         if action in ("retry", "give_up") and isinstance(delivery_id, int) and 0 < delivery_id < 2**62:
             inbox = self._services.inbox
             done = (inbox.again if action == "retry" else inbox.give_up)(delivery_id, visitor.member_id)
@@ -236,7 +236,7 @@ class Frames:
             case PortalClosed():
                 status, title = 503, look.text("Приложение остановлено", "The application is stopped")
             case _:
-                status, title = 502, look.text("Портал отказал", "The portal refused")
+                status, title = 409, look.text("Портал отказал", "The portal refused")
         shown = look.render("message.html", title=title, lines=lines)
         origins = tuple(sorted(portal.url for portal in self._services.settings.portals))
         return Page([shown], headers(self._services, origins, scripts=False), status)

@@ -36,6 +36,7 @@ _KEY = re.compile(r"\[([^\[\]]*)\]")
 _MEMBER_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _EVENT = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
 _CODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _DOCUMENT = re.compile(r"([A-Z_]+?)_(?:([0-9]{1,9})_)?([0-9]{1,15})")
 _ENTITY_TYPES = {"LEAD": LEAD, "DEAL": DEAL, "CONTACT": CONTACT, "COMPANY": COMPANY, "QUOTE": 7, "SMART_INVOICE": 31}
 _RUSSIAN_SPEAKING = frozenset({"ru", "be", "by", "kk", "kz", "ky", "uz"})
@@ -226,6 +227,21 @@ def read_frame(query: bytes, body: bytes) -> FrameCall:
     return FrameCall(auth, placement, _options(form.get("PLACEMENT_OPTIONS")), language_of(language))
 
 
+def read_wish(body: bytes) -> Any:
+    """Returns the JSON that a page of ours posts, or None where it is none, or nothing that a database could keep."""
+    try:
+        wish = json.loads(body, parse_constant=_no_number)
+        text = json.dumps(wish, ensure_ascii=False)
+        text.encode()  # a lone surrogate
+    except (ValueError, RecursionError):
+        return None
+    return None if _NUL.search(text) else wish
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
 def is_event(body: bytes) -> bool:
     """Tells whether a POST /install is the ONAPPINSTALL of a script-only application and not a frame."""
     return any(pair.startswith(b"event=") for pair in body[:MAX_BYTES].split(b"&", MAX_FIELDS))
@@ -296,11 +312,9 @@ def _item(document: str) -> ItemRef:
 def _options(value: Any) -> Mapping[str, Any]:
     if value in (None, "", "undefined", "[]", "null"):
         return {}
-    try:
-        options = json.loads(value) if isinstance(value, str) else None
-        json.dumps(options, ensure_ascii=False).encode()  # a lone surrogate would break the page that shows it
-    except (ValueError, RecursionError):
-        raise Malformed("PLACEMENT_OPTIONS: не JSON / not JSON") from None
+    options = read_wish(value.encode()) if isinstance(value, str) else None
+    if options is None:
+        raise Malformed("PLACEMENT_OPTIONS: не JSON / not JSON")
     if not isinstance(options, dict):
         raise Malformed("PLACEMENT_OPTIONS: не объект / not an object")
     return options

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 SHOWN = 10
 NEAR = 3
 MAX_TEXT = 500
+READ_AT_ONCE = timedelta(days=100)
 TAKEN_NOW: Text = {"ru": "это время только что заняли", "en": "it was taken just now"}
 
 
@@ -345,7 +346,16 @@ class Visits:
             raise Malformed("непонятные дни / the days are not understood")
         today = portal.now.date()
         ahead = today + timedelta(days=rules.horizon_days)
-        diary = measuring.read_diary(portal, rules, since=min(first, today), until=max(last, ahead))
+        since, until = min(first, today), max(last, ahead)
+        if until - since <= READ_AT_ONCE:
+            diary = measuring.read_diary(portal, rules, since=since, until=until)
+        else:  # somebody looks far away: the years between are nothing that he or a proposal needs
+            diary, there = (
+                measuring.read_diary(portal, rules),
+                measuring.read_diary(portal, rules, since=first, until=last),
+            )
+            both = {id: (*busy, *there.intervals.get(id, ())) for id, busy in diary.intervals.items()}
+            diary = replace(diary, intervals=both)
         zone = diary.crew.hours.zone
         low, high = (datetime.combine(day, datetime.min.time(), zone) for day in (first, last))
         with portal.database.write() as connection:
@@ -372,7 +382,7 @@ class Visits:
 
     def _asked(self, acting: Acting, wish: Mapping[str, Any], diary: Diary) -> tuple[Board, Job]:
         parts, days = wish.get("parts") or [], wish.get("not_weekdays") or []
-        if not isinstance(parts, list) or not isinstance(days, list):
+        if not isinstance(parts, list) or not isinstance(days, list) or not all(isinstance(one, str) for one in parts):
             raise Malformed("непонятное пожелание / the wish is not understood")
         wished = Wish(
             parts=frozenset(part for part in parts if part in PARTS),

@@ -245,7 +245,7 @@ def attempts(ours: Side, theirs: Side) -> Iterator[Attempt]:
         asks = side is theirs  # their portal is asked whose token that is, and does not know it
         when = {"measurer": MEASURER, "start": "2030-11-29T10:00:00+03:00", "how": "cancel", "address": "x"}
         for action in ("find", "hold", "book", "address"):
-            statuses = (200, 400, 404, 502) if own else (403,)
+            statuses = (200, 400, 404, 409) if own else (403,)
             words = {"json": {**who, **when}, "headers": manager}
             yield Attempt("/visits/<action>", f"/visits/{action}", words, statuses, asks)
         for action in ("release", "happen", "move", "replace"):
