@@ -120,15 +120,22 @@ class Database:
         return (statement if values is None else statement.values(values)).on_conflict_do_nothing()
 
     def migrate(self, revision: str = "head") -> None:
-        """Brings the database to the newest schema; safe to call from several processes at once."""
+        """Brings the database to the newest schema; safe to call from several processes at once.
+
+        ConfigError, in words, where the database does not answer: every program of ours begins with this.
+        """
         config = AlembicConfig()
         config.set_main_option("script_location", str(MIGRATIONS))
-        with self.write() as connection:
-            if not self.is_sqlite:
-                connection.exec_driver_sql("SET LOCAL lock_timeout = 0")  # another process may be long over it
-            self.serialise(connection, "migrate")
-            config.attributes["connection"] = connection
-            command.upgrade(config, revision)
+        try:
+            with self.write() as connection:
+                if not self.is_sqlite:
+                    connection.exec_driver_sql("SET LOCAL lock_timeout = 0")  # another process may be long over it
+                self.serialise(connection, "migrate")
+                config.attributes["connection"] = connection
+                command.upgrade(config, revision)
+        except sa.exc.OperationalError as error:
+            reason = f"база данных не отвечает / the database does not answer: {error.orig}"
+            raise ConfigError(f"[database] url: {reason}") from error
 
     def is_migrated(self) -> bool:
         """Tells whether the schema is the newest one that this version knows."""

@@ -208,6 +208,13 @@ def test_the_password_of_an_address_that_is_none_is_not_told() -> None:
     assert "secret" not in str(told.value)
 
 
+def test_a_database_that_does_not_answer_is_told_in_words_when_a_program_starts() -> None:
+    nowhere = Database("postgresql://b24app:secret@127.0.0.1:1/b24app")
+    with pytest.raises(ConfigError, match=r"\[database\] url: .*the database does not answer") as told:
+        nowhere.migrate()
+    assert "secret" not in str(told.value)
+
+
 @pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg", "postgresql+psycopg2"])
 def test_any_address_of_a_postgresql_goes_by_the_driver_that_is_installed(scheme: str) -> None:
     database = Database(f"{scheme}://b24app:secret@db.example.ru/b24app")
