@@ -35,9 +35,9 @@ from b24app.store import schema, tally
 from b24app.store.database import Database
 from b24app.store.portals import PortalRow, all_portals
 from b24app.store.tally import PortalTally
-from handlers.admin_notice import EVENT_WORDS, LATE, troubles
+from handlers.admin_notice import LATE, troubles
 from install.carry_out import FREE_PLANS
-from install.wanted import missing_scopes
+from install.wanted import EVENT_WORDS, missing_scopes
 
 Level = Literal["ok", "warn", "bad"]
 
@@ -386,15 +386,15 @@ def _events(seen: PortalTally, zone: ZoneInfo) -> Iterator[Told]:
     counts = sorted(seen.events.items())
     last = sorted(((count.last_at, code) for code, count in counts if count.last_at is not None), reverse=True)
 
-    def words(language: int) -> tuple[str, str]:
+    def words(language: str) -> tuple[str, str]:
         def name(code: str) -> str:
-            return EVENT_WORDS.get(code, (code, code))[language]
+            return EVENT_WORDS[code][language] if code in EVENT_WORDS else code
 
         came = [f"{name(code)} {at.astimezone(zone):%d.%m %H:%M}" for at, code in last[:EVENTS_SHOWN]]
         lost = [f"{name(code)} {count.found}" for code, count in counts if count.found]
         return ", ".join(came), ", ".join(lost)
 
-    (came_ru, lost_ru), (came_en, lost_en) = words(0), words(1)
+    (came_ru, lost_ru), (came_en, lost_en) = words("ru"), words("en")
     yield (
         "events",
         "ok",

@@ -289,8 +289,8 @@ def test_what_came_and_what_no_event_told_is_counted_apart(services: Services) -
     assert ((lead.seen, lead.found, lead.rounds), (call.seen, call.found, call.rounds)) == ((4, 2, 0), (0, 1, 1))
     (finding,) = _about(services, "events")
     assert finding.level == "ok"
-    assert "новые лиды " in finding.ru
-    assert "нашла без событий: новые лиды 2, звонки 1." in finding.ru
+    assert "последние события: новый лид " in finding.ru
+    assert "нашла без событий: новый лид 2, звонок окончен 1." in finding.ru
 
 
 def test_events_that_do_not_arrive_are_told_once_they_are_missed_again_and_again(services: Services) -> None:

@@ -42,7 +42,7 @@
   var checked = document.getElementById("again-said");
   var lines = document.getElementById("again-lines");
 
-  // what was added and what is missing; what was there already is the ordinary case
+  // only what a person has to do or to know: robots are refreshed every time
   function check() {
     again.disabled = true;
     lines.textContent = "";
@@ -52,7 +52,7 @@
         if (!response.ok) {
           throw new Error(answer.error);
         }
-        var shown = answer.lines.filter(function (line) { return line.state !== "present"; });
+        var shown = answer.lines.filter(function (line) { return line.state === "note" || line.state === "failed"; });
         shown.forEach(function (line) {
           var item = document.createElement("li");
           item.className = line.state;

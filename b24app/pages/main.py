@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from b24app.health import findings
+from b24app.health import Finding, findings
 from b24app.pages.frame import Look
 from b24app.rules.assignment import Verdict
 from b24app.store.overview import Failure, overview
@@ -36,24 +36,28 @@ def show(look: Look, member_id: str, *, user_id: int, name: str, admin: bool, pe
     found = [finding for finding in findings(look.services) if finding.member_id in ("", member_id)]
     about = [finding for finding in found if finding.level in SHOWN_LEVELS and finding.key not in SHOWN_APART]
     fine = [finding for finding in found if finding.level not in SHOWN_LEVELS]
+    row = portal_of(look.services.database, member_id)
+    host = row.host if row else ""
     return look.render(
         "main.html",
         name=name,
         admin=admin,
         seen=seen,
-        problems=[{"level": one.level, "text": look.text(one.ru, one.en)} for one in about] if admin else [],
-        fine=[look.text(one.ru, one.en) for one in fine] if admin else [],
+        problems=[{"level": one.level, "text": _words(look, one, host)} for one in about] if admin else [],
+        fine=[_words(look, one, host) for one in fine] if admin else [],
         failures=[_failure(look, failure) for failure in seen.failures] if admin else [],
         people=people,
         playbook=look.services.playbook.name,
-        process=_process(look, member_id) if admin else "",
+        process=str(row.facts.get("process") or "") if row and admin else "",
         everything_works=not seen.alarms and not any(one.level == "bad" for one in about),
     )
 
 
-def _process(look: Look, member_id: str) -> str:
-    row = portal_of(look.services.database, member_id)
-    return str(row.facts.get("process") or "") if row else ""
+def _words(look: Look, finding: Finding, host: str) -> str:
+    """Returns the finding without the portal's name: on its own page that is nothing new."""
+    text = look.text(finding.ru, finding.en)
+    rest = text.removeprefix(f"{host}: ")
+    return text if rest == text else rest[:1].upper() + rest[1:]
 
 
 def _failure(look: Look, failure: Failure) -> FailureLine:

@@ -12,6 +12,8 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from b24app.pages import main
+from b24app.pages.frame import Look
 from b24app.services import Services, build
 from b24app.store import schema, tally
 from b24app.store.alarms import raise_alarm
@@ -145,3 +147,22 @@ def test_without_a_database_one_number_says_so(client: FlaskClient, services: Se
     with services.database.write() as connection:
         connection.execute(sa.text("DROP TABLE deliveries"))
     assert scraped(client) == {("b24app_up",): 0}
+
+
+def test_the_main_page_tells_an_administrator_what_works_and_what_does_not(services: Services, portal: str) -> None:
+    delivery(services, "waiting", minutes=10)
+    look = Look(services)
+    shown = main.show(look, MEMBER, user_id=1, name="", admin=True, people=None)
+    problems, fine = shown.split("Что в порядке")[0], shown.split("Что в порядке")[1].split("Проверить подключение")[0]
+    assert "Обращений ждёт: 1, самое давнее опаздывает на 10 мин" in problems
+    for words in (
+        "Последние события: ещё не было",
+        "Запросов в счётчике портала: 0 из 50",
+        "b24app 0",
+        "Место на диске",
+    ):
+        assert words in fine
+    assert HOST not in problems + fine
+    others = main.show(look, MEMBER, user_id=2, name="", admin=False, people=None)
+    assert "Что в порядке" not in others
+    assert "Проверить подключение" not in others
