@@ -118,21 +118,18 @@ def tally(database: Database, now: datetime) -> Tally:
     kind, state = deliveries.c.kind, deliveries.c.state
     by_state = sa.select(kind, state, sa.func.count(), sa.func.max(deliveries.c.id)).group_by(kind, state)
     is_sms = sa.cast(commands.c.command, sa.Text).like(SMS)
-    by_command = sa.select(commands.c.state, is_sms, sa.func.count()).group_by(commands.c.state, is_sms)
+    by_command = sa.select(commands.c.state, sa.func.count(), sa.func.count().filter(is_sms))
     hosts = sa.select(schema.portals.c.member_id, schema.portals.c.host).where(schema.portals.c.status == "active")
     with database.read() as connection:
         counted = connection.execute(by_state).all()
-        written = connection.execute(by_command).all()
-        totals: dict[str, int] = defaultdict(int)
-        for command_state, _, count in written:
-            totals[command_state] += count
+        written = connection.execute(by_command.group_by(commands.c.state)).all()
         return Tally(
             portals=of_portals(connection, now),
             hosts={row[0]: row[1] for row in connection.execute(hosts)},
             deliveries={(row[0], row[1]): row[2] for row in counted},
             accepted=max((row[3] for row in counted), default=0),  # ids are never reused
-            commands=totals,
-            sms={command_state: count for command_state, sms, count in written if sms},
+            commands={row[0]: row[1] for row in written},
+            sms={row[0]: row[2] for row in written if row[2]},
             beat_at=beat_of(connection),
         )
 

@@ -144,6 +144,7 @@ def test_a_notice_that_failed_makes_no_other_one(bench: Bench, company: Company)
     assert company.notices == []
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 def test_several_findings_are_one_notice(bench: Bench, company: Company) -> None:
     alarm(bench, "sms")
     alarm(bench, "mailbox")
@@ -202,6 +203,22 @@ def test_who_is_dismissed_is_asked_once_a_day_and_told(bench: Bench, company: Co
     look(bench)
     assert bench.rest.sent.count("user.get") == 3
     assert len(company.notices) == 1
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+def test_the_whole_is_counted_on_each_database(bench: Bench) -> None:
+    failed(bench)
+    alarm(bench, "sms")
+    look(bench)
+    with bench.database.write() as connection:
+        memory = Memory(bench.database, connection, MEMBER)
+        tally.count_events(memory, {"ONCRMDEALADD": 1})
+        memory.set_timer("x", code="queue", entity="x", due_at=memory.now - HOUR)
+    counted = tally.tally(bench.database, datetime.now(UTC))
+    seen = counted.portals[MEMBER]
+    assert (counted.deliveries["event", "failed"], counted.commands, counted.sms) == (1, {"done": 1}, {})
+    assert (seen.failed["ONCRMLEADADD"].left_alone, seen.timers.late, seen.alarms[0].key) == (1, 1, "sms")
+    assert (seen.events["ONCRMLEADADD"].seen, seen.events["ONCRMDEALADD"].found) == (1, 1)
 
 
 # when it is told
