@@ -6,6 +6,7 @@ b24app --config config.toml doctor         what works and what needs a person; e
 b24app why lead 42 [--portal HOST] [--en]  what happened and why; deal 7, call <id>, delivery 123; exit status 0 or 1
 b24app replay 123 [--portal HOST] [--en]   works a saved delivery again without effects: what would be decided now
 b24app dry-run robot CODE --lead 42 [--property key=value]    what a robot would answer and write, without effects
+b24app forget --phone NUMBER | --lead 42 [--portal HOST]    erases a client from the database; the portal stays as it is
 b24app plan [--portal HOST]                what the playbook would add or change on the portal; changes nothing
 b24app apply | undo | export [--portal]    carry that out | take it back | write the portal as a playbook
 b24app manual [--playbook FILE] [--out FOLDER] [--pdf] [--en]    the managers' instruction, written from the playbook
@@ -73,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("clock", help="таймеры и сверка с порталом / timers and reconciliation")
     commands.add_parser("doctor", help="что работает и что требует человека / what works, what needs a person")
     _add_questions(commands)
+    _add_forget(commands)
     for name, text in (
         ("plan", "что изменит сценарий на портале / what the playbook would change on the portal"),
         ("apply", "внедрить сценарий / apply the playbook"),
@@ -114,6 +116,15 @@ def _add_questions(commands: argparse._SubParsersAction[argparse.ArgumentParser]
         command.add_argument("--en", action="store_true", help="по-английски / in English")
 
 
+def _add_forget(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    forget = commands.add_parser("forget", help="стереть клиента из базы / erase a client from the database")
+    whom = forget.add_mutually_exclusive_group(required=True)
+    whom.add_argument("--phone", default="", metavar="NUMBER", help="по номеру / by the number")
+    for kind in ("lead", "deal"):
+        whom.add_argument(f"--{kind}", type=int, metavar="N")
+    forget.add_argument("--portal", default="", metavar="HOST")
+
+
 def _run(options: argparse.Namespace, rest: Sequence[str]) -> int:
     match options.command:
         case "sandbox":
@@ -127,6 +138,8 @@ def _run(options: argparse.Namespace, rest: Sequence[str]) -> int:
             return _about_playbook(options)
     settings = config.load(options.config)
     logs.setup(settings.app.log_level, secrets=_secrets(settings))
+    if options.command in ("run", "web", "worker", "clock"):
+        logs.tell_uncaught()
     match options.command:
         case "run":
             services = _services(settings, NO_REDIS)  # a mistake is said once, here, not by every child again and again
@@ -142,6 +155,15 @@ def _run(options: argparse.Namespace, rest: Sequence[str]) -> int:
             services = _services(settings, settings.redis.url or supervisor.running_redis(settings) or NO_REDIS)
             try:
                 return run(services, options.command, options.portal)
+            finally:
+                services.dispose()
+        case "forget":
+            from b24app.forget import forget
+
+            item = next((f"{kind}:{id}" for kind in ("lead", "deal") if (id := getattr(options, kind))), "")
+            services = _services(settings, NO_REDIS)
+            try:
+                return forget(services, options.portal, entity=item, phone=options.phone)
             finally:
                 services.dispose()
         case "why" | "replay" | "dry-run":

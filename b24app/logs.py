@@ -77,10 +77,7 @@ def _uncaught(kind: type[BaseException], error: BaseException | None, trace: Tra
 
 
 def setup(level: str = "INFO", *, secrets: Iterable[str] = (), stream: IO[str] | None = None) -> None:
-    """Sends every log line of this process to `stream` (standard error), masked; `secrets` are masked by value.
-
-    What nobody caught is a line like any other: the interpreter's own words would show what failed, unmasked.
-    """
+    """Sends every log line of this process to `stream` (standard error), masked; `secrets` are masked by value."""
     handler = _Handler(stream or sys.stderr)
     handler.setFormatter(LineFormatter(secrets))
     root = logging.getLogger()
@@ -89,5 +86,9 @@ def setup(level: str = "INFO", *, secrets: Iterable[str] = (), stream: IO[str] |
     # Libraries that tell every request or answer in full: their lines hold clients' data.
     for name in ("urllib3", "fast_bitrix24", "aiohttp", "asyncio", "alembic", "rq.worker", "rq"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+
+
+def tell_uncaught() -> None:
+    """Makes what nobody caught a line like any other: the interpreter's own words would show it unmasked."""
     sys.excepthook = _uncaught
     threading.excepthook = lambda hook: _uncaught(hook.exc_type, hook.exc_value, hook.exc_traceback)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 from flask import Flask, Response, g, jsonify, request
 from werkzeug.exceptions import HTTPException
@@ -57,7 +57,7 @@ def create_app(services: Services, *, resume: bool = False) -> Flask:
     def is_insider() -> bool:
         forwarded = any(name in request.headers for name in ("X-Forwarded-For", "Forwarded", "X-Real-Ip", "Via"))
         authorization = request.headers.get("Authorization", "")
-        return insider(request.remote_addr or "", forwarded, authorization, request.args.get("key", ""))
+        return insider(request.remote_addr or "", forwarded, authorization, _asked("key"))
 
     @app.post("/event")
     def event() -> Response:
@@ -145,7 +145,7 @@ def create_app(services: Services, *, resume: bool = False) -> Flask:
     def refused(error: B24AppError) -> Response:
         log.info("path=%s refused=%s reason=%s", _shown(), type(error).__name__, error)
         if request.path.startswith(PAGES) and not request.path.startswith(ANSWERED_IN_JSON):
-            return _page(frames.refusal(error, language_of(request.args.get("LANG", ""))))
+            return _page(frames.refusal(error, language_of(_asked("LANG"))))
         return _said(error)
 
     @app.errorhandler(StorageDown)
@@ -178,6 +178,12 @@ def create_app(services: Services, *, resume: bool = False) -> Flask:
     return app
 
 
+def _asked(name: str) -> str:
+    """Returns a value of the query, whatever bytes a stranger put there (Flask's own reading stumbles over some)."""
+    pairs = parse_qsl(request.query_string.decode("utf-8", "replace"))
+    return next((value for key, value in pairs if key == name), "")
+
+
 def _shown() -> str:
     """Returns the path as a log line carries it: one word, whatever words a stranger put into it."""
     return quote(request.path, safe="/:")[:SHOWN]
@@ -193,7 +199,7 @@ def _file(file: Static | Picture | None) -> Response:
     if file is None:
         raise NotFound("такого файла нет / there is no such file")
     response = Response(file.body, content_type=file.content_type)
-    response.headers["Cache-Control"] = FOR_EVER if request.args.get("v") else "no-cache"
+    response.headers["Cache-Control"] = FOR_EVER if _asked("v") else "no-cache"
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response
 

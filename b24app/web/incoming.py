@@ -218,7 +218,7 @@ def read_frame(query: bytes, body: bytes) -> FrameCall:
         application_token=_string(form, "APPLICATION_TOKEN", MAX_SECRET_LENGTH),
         access_token=_string(form, "AUTH_ID", MAX_SECRET_LENGTH),
         refresh_token=_string(form, "REFRESH_ID", MAX_SECRET_LENGTH),
-        expires_in_seconds=_number(form.get("AUTH_EXPIRES"), 3600),
+        expires_in_seconds=_life(form.get("AUTH_EXPIRES")),
     )
     if not auth.access_token:
         raise Malformed("страница открывается только внутри Битрикс24 / the page opens inside Bitrix24 only")
@@ -267,7 +267,7 @@ def _event_auth(form: Form) -> Auth:
         application_token=_string(auth, "application_token", MAX_SECRET_LENGTH),
         access_token=_string(auth, "access_token", MAX_SECRET_LENGTH),
         refresh_token=_string(auth, "refresh_token", MAX_SECRET_LENGTH),
-        expires_in_seconds=_number(auth.get("expires_in"), 3600),
+        expires_in_seconds=_life(auth.get("expires_in")),
     )
 
 
@@ -290,6 +290,12 @@ def _digits(value: Any) -> bool:
 
 def _number(value: Any, otherwise: int = 0) -> int:
     return int(value) if _digits(value) else otherwise
+
+
+def _life(value: Any) -> int:
+    """How long a token lives: an hour, as Bitrix24 says, where a request says what cannot be."""
+    seconds = _number(value)
+    return seconds if 0 < seconds <= 86400 else 3600
 
 
 def _triple(form: Form, name: str) -> list[str]:

@@ -82,6 +82,9 @@ class Bench:
         """Stands where requests leave: answers as the portal, and keeps who was asked."""
         parts = urlsplit(url)
         self.asked.append(f"{parts.netloc}{parts.path}")
+        if parts.path == "/oauth/token/":
+            pair = {"access_token": "admin-access", "refresh_token": "refresh-of-admin-access", "expires_in": 3600}
+            return wire.Reply(200, {}, dumps({**pair, "client_endpoint": f"{self.stub.url}/rest/"}))
         status, answer = self.stub._answer(parts.path, json if json is not None else dict(form))
         return wire.Reply(status, {}, dumps(answer))
 
