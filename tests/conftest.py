@@ -16,8 +16,8 @@ from b24app.store import schema
 from b24app.store.database import Database
 
 KINDS = ("sqlite", "postgresql")
-ON_BOTH = {"store", "engine", "test_oauth.py"}
-"""Folders and files whose tests of the database run on each kind: what speaks SQL stands there."""
+ON_BOTH = {"store", "engine"}
+"""Folders whose tests of the database run on each kind: what speaks SQL stands there."""
 NOBODY_ELSE = sa.text(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -69,9 +69,9 @@ def _migrate(url: str) -> str:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Runs the tests of what speaks SQL on each kind of database, but for those that name theirs."""
-    path = metafunc.definition.path
+    folder = metafunc.definition.path.parent.name
     named = any(mark.args[0] == "database" for mark in metafunc.definition.iter_markers("parametrize"))
-    if "database" in metafunc.fixturenames and ON_BOTH & {path.name, path.parent.name} and not named:
+    if "database" in metafunc.fixturenames and folder in ON_BOTH and not named:
         metafunc.parametrize("database", KINDS, indirect=True)
 
 

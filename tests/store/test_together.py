@@ -16,7 +16,11 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from bitrix.scripted import Oauth, settings_text
+from bitrix.scripted import install as install_scripted
 
+from b24app.bitrix.oauth import Tokens
+from b24app.config import parse
 from b24app.engine.clock import Clock
 from b24app.engine.declare import Catalogue
 from b24app.engine.inbox import Delivery, Inbox, LostLease
@@ -214,6 +218,22 @@ def test_a_portal_that_two_pages_install_at_once_is_installed(machines: list[Dat
         together(machines, lambda database, _, name=f"new{number}": install(database, name))  # type: ignore[misc]
     with machines[0].read() as connection:
         assert len(connection.execute(sa.select(schema.portals)).all()) == 2 + 5
+
+
+def test_workers_who_meet_an_expired_token_together_ask_for_one_new_pair(machines: list[Database]) -> None:
+    server = Oauth()
+    server.seconds, server.member_id, server.endpoint = 0.2, "m", f"{server.url}/rest/"
+    settings = parse(settings_text(server.host, server.url))
+    install_scripted(machines[0], "m", server.host)
+    tokens = [Tokens(database, settings) for database in machines]
+    tokens[0].store("m", 1, "owner", "access-0", "refresh-0", NOW)
+    for number in range(1, 4):
+        held = tokens[0].owner("m")
+        got: list[str] = []
+        together(machines, lambda _, n, held=held, got=got: got.append(tokens[n].refresh(held).access))  # type: ignore[misc]
+        assert got == [f"access-{number}"] * 4
+    assert server.count == 3
+    server.close()
 
 
 def test_cards_that_two_workers_keep_at_once_are_kept(machines: list[Database]) -> None:
