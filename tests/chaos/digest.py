@@ -18,6 +18,8 @@ from b24app.store import schema
 Line = tuple[Any, ...]
 CHECK_SMS = "Проверьте, дошло ли SMS"
 NEVER_AGAIN = "повторять нельзя"
+SPOKEN = ("record", "robots", "notice")
+"""What tells of a message: that it went, or that nobody knows."""
 
 
 def masked(text: Any) -> str:
@@ -103,17 +105,20 @@ def compare(clean: Counter[Line], got: Counter[Line]) -> Outcome:
 
 
 def compare_in_doubt(clean: Counter[Line], got: Counter[Line]) -> Outcome:
-    """The same where nobody knows whether one SMS went out: at most one did, and a person is asked to look.
+    """The same where nobody knows whether one SMS went out: at most one did, and a person sees that he has to look.
 
-    What the message would have left behind (a record, a robot's «sent») does not count then; the task to look does.
+    He has a task about a client's message, and a failed delivery with its reason about one to a colleague. What the
+    message would have left behind (a record, a robot's «sent») does not count then.
     """
     outcome = compare(clean, got)
-    asked = [line for line in outcome.doubled if line[0] == "task" and line[1].startswith(CHECK_SMS)]
-    if not asked:
+    told = [line for line in outcome.doubled if _asks_to_look(line)]
+    if not told:
         return outcome  # then it must be as without any fault
-    spoken = ("sms", "record", "robots", "notice", "delivery")
-    lost = Counter({line: count for line, count in outcome.lost.items() if line[0] not in spoken})
-    doubled = Counter({line: count for line, count in outcome.doubled.items() if line[0] not in (*spoken[1:], "task")})
-    if sum(outcome.doubled[line] for line in asked) > 1:
-        doubled.update(asked)
+    instead = Counter(dict.fromkeys(told, 1))
+    lost = Counter({line: count for line, count in outcome.lost.items() if line[0] not in ("sms", *SPOKEN)})
+    doubled = Counter({line: count for line, count in (outcome.doubled - instead).items() if line[0] not in SPOKEN})
     return Outcome(lost, doubled)
+
+
+def _asks_to_look(line: Line) -> bool:
+    return (line[0] == "task" and line[1].startswith(CHECK_SMS)) or (line[0] == "delivery" and NEVER_AGAIN in line[3])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from journeys.office import Row
@@ -47,7 +47,9 @@ class Fault:
     rules: tuple[dict[str, Any], ...] = ()
     cues: tuple[str, ...] = ()
     kill: bool = False
-    in_doubt: bool = field(default=False)
+    in_doubt: bool = False
+    mark: str = ""
+    """Whoever runs by the launcher under this name dies by himself."""
 
     def __str__(self) -> str:
         return f"{self.way}: {self.at}"
@@ -99,23 +101,28 @@ def faults_of(writes: Iterable[Write], messages: int) -> Iterator[Fault]:
         yield Fault("effect fails", at, cues=(*before, "429"))
 
 
-def set_up(shop: Shop, fault: Fault) -> None:
-    """Lets the fault happen in what comes next."""
+def set_up(shop: Shop, fault: Fault, who: str = "") -> None:
+    """Lets the fault happen in what comes next; `who` dies by it, by default the worker that asked."""
     stage: Stage = shop.office  # type: ignore[assignment]
     last = stage.portal.last
     for rule in fault.rules:
         stage.control("POST", "faults", rule)
     shop.provider.cues.extend(fault.cues)
+    if fault.mark:
+        stage.mark(fault.mark).unlink(missing_ok=True)
     if fault.kill:
         whole = len(fault.rules)
         stage.condemn(
-            shop.provider.holding.is_set if fault.cues else lambda: len(stage.portal.ledger(last, "fault")) >= whole
+            shop.provider.holding.is_set if fault.cues else lambda: len(stage.portal.ledger(last, "fault")) >= whole,
+            who,
         )
 
 
 def was_met(shop: Shop, fault: Fault, last: int) -> bool:
     """Tells whether the fault happened: another order of events may have led past it."""
     stage: Stage = shop.office  # type: ignore[assignment]
+    if fault.mark:
+        return stage.mark(fault.mark).exists()
     if fault.kill:
         return bool(stage.killed)
     if fault.cues:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from journeys.shop import Shop
@@ -17,28 +17,32 @@ from .tally import Tally
 
 
 class Player:
-    """One scene on the stage: its state before, its end without faults, and the faults that it can meet."""
+    """One scene on the stage: its state before and its end without faults. `victim` dies where a fault kills."""
 
-    def __init__(self, shop: Shop, scene: Scene) -> None:
+    def __init__(self, shop: Shop, scene: Scene, victim: str = "") -> None:
         self.shop = shop
         self.stage: Stage = shop.office  # type: ignore[assignment]
         self.scene = scene
+        self.victim = victim
         self.stage.back("morning")
         self.had: Any = scene.given(shop)
         self.stage.settle()
         self.stage.keep("scene")
         self.clean = self.play()
-        last = self.stage.portal.last
+        self._last = self.stage.portal.last
         again = self.play()
         assert again == self.clean, f"{scene.name} does not end alike twice:\n{compare(self.clean, again)}"
-        writes = list(writes_among(self.stage.requests_since(last)))
-        self.faults = tuple(faults_of(writes, len(shop.provider.sent)))
+
+    def faults(self) -> tuple[Fault, ...]:
+        """Returns every fault that the scene's writes can meet; to be asked before it is played again."""
+        writes = writes_among(self.stage.requests_since(self._last))
+        return tuple(faults_of(writes, len(self.shop.provider.sent)))
 
     def play(self, fault: Fault | None = None) -> Counter[Line]:
         """Plays the scene from its beginning to where nothing is left to do; returns how it ends."""
         self.stage.back("scene")
         if fault is not None:
-            set_up(self.shop, fault)
+            set_up(self.shop, fault, self.victim)
         self.scene.play(self.shop, self.had)
         self.stage.settle()
         return digest(self.shop)
@@ -52,18 +56,15 @@ class Player:
         return met, (compare_in_doubt if fault.in_doubt else compare)(self.clean, got)
 
 
-def sweep(
-    shop: Shop, scene: Scene, tally: Tally, choose: Callable[[tuple[Fault, ...]], Iterable[Fault]] = tuple
-) -> list[str]:
-    """Plays the scene once with each fault (of those that `choose` leaves); returns what went wrong, in words."""
+def sweep(player: Player, faults: Iterable[Fault], tally: Tally, part: str) -> list[str]:
+    """Plays the scene once with each fault; returns what went wrong, in words."""
     began = time.monotonic()
-    row = tally.row("every write of every scene", scene.name)
-    player = Player(shop, scene)
+    row = tally.row(part, player.scene.name)
     wrong = []
-    for fault in choose(player.faults):
+    for fault in faults:
         met, outcome = player.suffer(fault)
         row.add(sum(outcome.lost.values()), sum(outcome.doubled.values()), met=met)
         if not outcome.good:
-            wrong.append(f"{scene.name}, {fault}\n{outcome}")
+            wrong.append(f"{player.scene.name}, {fault}\n{outcome}")
     row.seconds += time.monotonic() - began
     return wrong

@@ -7,11 +7,12 @@ as everywhere in the journeys: due times stand in the database.
 
 from __future__ import annotations
 
+import os
+import signal
 import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -30,6 +31,7 @@ from b24app.store import schema
 from b24app.supervisor import Program
 
 LAUNCHER = Path(__file__).with_name("unguarded.py")
+MARK = "B24APP_CHAOS_MARK"
 HELD_SECONDS = 60
 """So long a request is held for whoever is to be killed meanwhile; he is, or the run fails."""
 
@@ -140,6 +142,22 @@ class Stage(Office):
                 self.killed.append(victim)
         super().look_after()
 
+    def kill(self, *names: str) -> None:
+        """Kills processes at once; connections that we kept to a web that is no more are none."""
+        super().kill(*names)
+        if "web" in names:
+            self.http.close()
+
+    def pause(self, *names: str) -> None:
+        """Lets processes hang (SIGSTOP), with everything they started."""
+        for name in names:
+            os.killpg(self.processes[name].pid, signal.SIGSTOP)
+
+    def go_on(self, *names: str) -> None:
+        """Lets paused processes go on."""
+        for name in names:
+            os.killpg(self.processes[name].pid, signal.SIGCONT)
+
     def holder(self) -> str:
         """Returns the only process of ours that works on a delivery now, or ""."""
         table = schema.deliveries
@@ -161,7 +179,10 @@ class Stage(Office):
         super().settle(max(seconds, 60.0), hurry=hurry)
 
     def hurry(self) -> None:
-        """Lets the time pass for which work was postponed, and the clock's next look at the leases of the dead."""
+        """Lets the time pass in which the portal's counter runs empty, for which work was postponed, and until the clock
+        looks at the leases of the dead.
+        """
+        self.forget_rate()
         super().hurry()
         if self.inbox.free_leases_of_the_dead():
             self.ring()
@@ -186,8 +207,12 @@ class Stage(Office):
         if guard is None:
             return usual
         python, _module, _b24app, *rest = usual.arguments
-        environment = {**usual.environment, "B24APP_CHAOS_MARK": str(self.folder / f"{guard}.died")}
+        environment = {**usual.environment, MARK: str(self.mark(guard))}
         return Program(name, (python, str(LAUNCHER), guard, *rest), environment)
+
+    def mark(self, guard: str) -> Path:
+        """The file that whoever dies by the launcher leaves behind, so that nobody dies there again."""
+        return self.folder / f"{guard}.died"
 
     def without(self, guard: str, *names: str) -> None:
         """Starts these processes again without this guard; "" gives it back."""
@@ -224,13 +249,3 @@ def running_stage(folder: Path, *, workers: int = 3) -> Iterator[Shop]:
 def _microseconds() -> int:
     """Now, as our database counts."""
     return int(datetime.now(UTC).timestamp() * 1_000_000)
-
-
-def wait_a_little(look: Callable[[], bool], seconds: float) -> bool:
-    """Tells whether it became true in that time: for what may also rightly never come."""
-    deadline = time.monotonic() + seconds
-    while not look():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
