@@ -18,11 +18,15 @@ from b24app.store.database import Database
 KINDS = ("sqlite", "postgresql")
 ON_BOTH = {"store", "engine"}
 """Folders whose tests of the database run on each kind: what speaks SQL stands there."""
-NOBODY_ELSE = sa.text(
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+EMPTY = "; ".join(
+    (
+        # whoever the test before left behind
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        *(str(sa.delete(table)) for table in reversed(schema.metadata.sorted_tables)),
+        "SELECT setval(sequencename::regclass, 1, false) FROM pg_sequences",
+    )
 )
-COUNT_FROM_ONE = sa.text("SELECT setval(sequencename::regclass, 1, false) FROM pg_sequences")
 
 
 @pytest.fixture(scope="session")
@@ -86,17 +90,10 @@ def database(
         fresh = Database(f"sqlite:///{shutil.copy(request.getfixturevalue('sqlite_file'), tmp_path)}")
     else:
         fresh = Database(request.getfixturevalue("postgresql_url"))
-        _empty(fresh)
+        with fresh.write() as connection:
+            connection.exec_driver_sql(EMPTY)
     yield fresh
     fresh.dispose()
-
-
-def _empty(database: Database) -> None:
-    with database.write() as connection:
-        connection.execute(NOBODY_ELSE)
-        for table in reversed(schema.metadata.sorted_tables):
-            connection.execute(sa.delete(table))
-        connection.execute(COUNT_FROM_ONE)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

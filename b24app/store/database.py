@@ -165,6 +165,6 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _prepare_postgresql(connection: Any, _record: Any) -> None:
-    connection.execute(f"SET lock_timeout = '{BUSY_SECONDS}s'")
-    connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
+    patience = {"lock_timeout": BUSY_SECONDS, "idle_in_transaction_session_timeout": IDLE_SECONDS}
+    connection.execute("; ".join(f"SET {name} = '{seconds}s'" for name, seconds in patience.items()))
     connection.commit()
