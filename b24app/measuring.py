@@ -279,6 +279,7 @@ class Order:
     kind: WorkKind
     address: Address
     wish: Wish
+    address_given: bool = False
 
 
 ORDER_PROPERTIES = (
@@ -325,6 +326,7 @@ def order_of(portal: Portal, ref: ItemRef, asked: Mapping[str, Any]) -> Order | 
         kind=kind,
         address=Address(text) if text else address_in(on, rules, raw),
         wish=Wish(parts=frozenset({part})) if part in PARTS else Wish(),  # type: ignore[arg-type]
+        address_given=bool(text),
     )
 
 
@@ -339,6 +341,7 @@ def wanted(
     source: str,
     booked_by: int = 0,
     hold_until: datetime | None = None,
+    address_given: bool = False,
 ) -> Wanted:
     """Returns the time to take for the item."""
     place = place_of(diary.rules, address)
@@ -350,6 +353,7 @@ def wanted(
         starts_at=start,
         ends_at=diary.end_of(measurer_id, start, kind),
         address=address.text,
+        address_given=address_given,
         zone=place.zone,
         latitude=place.latitude,
         longitude=place.longitude,

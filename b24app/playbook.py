@@ -114,6 +114,21 @@ def _hours_of(value: object) -> object:
 _ShiftHours = Annotated[WorkHours, BeforeValidator(_hours_of)]
 
 
+def _in_order(value: dict[str, tuple[WorkHours, ...]]) -> dict[str, tuple[WorkHours, ...]]:
+    for weekday, shifts in value.items():
+        for (_, closes), (opens, _) in itertools.pairwise(shifts):
+            if opens < closes:
+                raise ValueError(f"{weekday}: смены по порядку, без наложений / shifts in order, not overlapping")
+        if any(closes <= opens for opens, closes in shifts[:-1]):
+            raise ValueError(f"{weekday}: через полночь идёт только последняя / only the last goes over midnight")
+    return value
+
+
+_Shifts = Annotated[
+    dict[Literal["MO", "TU", "WE", "TH", "FR", "SA", "SU"], tuple[_ShiftHours, ...]], AfterValidator(_in_order)
+]
+
+
 class Hours(_Section):
     """[hours]: opening, closing and weekend where the portal's calendar settings cannot be read; the rest always.
 
@@ -128,19 +143,8 @@ class Hours(_Section):
     days_off: tuple[date, ...] = ()
     work_days: tuple[date, ...] = ()
     lunch: Annotated[WorkHours | None, BeforeValidator(_hours_of)] = None
-    shifts: dict[Literal["MO", "TU", "WE", "TH", "FR", "SA", "SU"], tuple[_ShiftHours, ...]] = {}
+    shifts: _Shifts = {}
     short_days: dict[date, Annotated[int, Field(gt=0, lt=24 * 60)]] = {}
-
-    @field_validator("shifts")
-    @classmethod
-    def _in_order(cls, value: dict[str, tuple[WorkHours, ...]]) -> dict[str, tuple[WorkHours, ...]]:
-        for weekday, shifts in value.items():
-            for (_, closes), (opens, _) in itertools.pairwise(shifts):
-                if opens < closes:
-                    raise ValueError(f"{weekday}: смены по порядку, без наложений / shifts in order, not overlapping")
-            if any(closes <= opens for opens, closes in shifts[:-1]):
-                raise ValueError(f"{weekday}: через полночь идёт только последняя / only the last goes over midnight")
-        return value
 
     def calendar(self) -> WorkCalendar:
         """Returns the office's calendar as the playbook says it."""
@@ -581,7 +585,7 @@ class MeasurerRule(_Section):
     user: Annotated[int, Field(gt=0)]
     zones: tuple[Key, ...] = ()
     skills: tuple[str, ...] = ()
-    shifts: dict[Literal["MO", "TU", "WE", "TH", "FR", "SA", "SU"], tuple[_ShiftHours, ...]] = {}
+    shifts: _Shifts = {}
     schedule: Annotated[int, Field(gt=0)] | None = None
 
 

@@ -135,7 +135,7 @@ def asks_for_a_look(
         return standing is not None
     if standing is not None and standing.state in AGREED:
         address = measuring.address_in(on, rules, raw).text
-        if address and address != standing.address:
+        if address and address != standing.address and not standing.address_given:
             return True
     measurer, start = in_card(on, rules, raw)
     return (start is not None or bool(rows)) and not is_same(measurer, start, last_written(rows))

@@ -21,7 +21,7 @@ from b24app.engine.declare import LATER, NORMAL, Nothing, TimerCall
 from b24app.engine.declare import Timer as TimerDeclaration
 from b24app.entities import DEAL, LEAD, ItemRef, PhoneCall
 from b24app.errors import AccessDenied, NotFound
-from b24app.store import process_memory, tally
+from b24app.store import process_memory, tally, visits
 from b24app.store.memory import Memory
 from handlers.call_lost import end_data
 
@@ -162,6 +162,7 @@ def recall(memory: Memory, facts: Look) -> Look:
             memory.deliver(kind="event", code=changed, entity=entity, payload=payload, priority=NORMAL)
             found[changed] += 1
     tally.count_events(memory, +found)
+    visits.watch(memory)  # a portal that came back has visits still
     for name, value in facts.cursors.items():
         memory.move_cursor(name, str(value))
     return replace(facts, found=len(memory.new_deliveries))

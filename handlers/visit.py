@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from b24app import distribution as desk
@@ -202,7 +203,10 @@ def _lost(facts: Seen) -> VisitWork | None:
         return None
     why = "клиент отказался / the client declined" if facts.there else "карточки больше нет / the item is gone"
     changes = tuple(
-        Change(row.id, "cancel", why) for row in facts.rows if confirmation.after(row.state, "cancel") is not None
+        Change(row.id, "cancel", why)
+        for row in facts.rows
+        if confirmation.after(row.state, "cancel") is not None
+        and (row.state != "confirmed" or row.ends_at > facts.now or not facts.there)  # he was there: that stays
     )
     return _work(facts, why=why, changes=changes, again=True) if changes else None
 
@@ -410,7 +414,8 @@ def _refused(facts: Seen, wish: Wish, why: Text, near: Sequence[str] = ()) -> Vi
     """The card says again what is agreed; whoever wrote reads why, and what is free near that time."""
     told = facts.agreed
     asked = "" if wish.start is None else f"Замер {say.moment_of(facts, told, wish.start)} записать нельзя: "
-    text = f"{say.card_link(facts)}\n{asked}{why['ru']}."
+    said = f"{asked}{why['ru']}"
+    text = f"{say.card_link(facts)}\n{said[:1].upper()}{said[1:]}."
     if near:
         text += "\nБлижайшее свободное время:\n" + "\n".join(f"— {one}" for one in near)
     elif wish.start is not None:
@@ -431,7 +436,7 @@ def _writer(facts: Seen) -> int:
 def _address_changed(facts: Seen) -> VisitWork | None:
     """The address in the card is another one: the calendar entry and the measurer's task say it too."""
     visit = facts.agreed
-    if visit is None or visit.shown != visit.state or facts.on is None or facts.raw is None:
+    if visit is None or visit.shown != visit.state or visit.address_given or facts.on is None or facts.raw is None:
         return None
     address = measuring.address_in(facts.on, facts.rules, facts.raw)
     if not address.text or address.text == visit.address:
@@ -498,8 +503,10 @@ def _written(facts: Seen) -> VisitWork | None:
             _announce(facts, row, draft)
         elif row.state in ("moved", "cancelled"):
             _take_away(facts, row, draft)
-        else:
+        elif row.state in ("done", "nobody_home"):
             _finish(facts, row, draft)
+        else:
+            draft.keep(row, shown=row.state)
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in vars(draft).items()}
     values["tasks"] = stage_desk.placed(draft.tasks)
     if not facts.there:
@@ -521,9 +528,10 @@ def _announce(facts: Seen, row: VisitRow, draft: _Draft) -> None:
         draft.entry = say.entry(facts, row)
         draft.fields = say.card_values(facts, row)
         draft.notes.append((say.booked_note(facts, row, state), f"{row.id}:booked"))
-        dates = {one.starts_at for one in facts.rows if one.entry_delivery or one.id == row.id}
-        if len(dates) > facts.rules.rounds:
-            draft.tasks.append(say.head_task(facts, row, len(dates)))
+        dates = [one.starts_at for one in reversed(facts.rows) if one.entry_delivery or one.id == row.id]
+        count = 1 + sum(one != other for one, other in pairwise(dates))
+        if count > facts.rules.rounds:
+            draft.tasks.append(say.head_task(facts, row, count))
         _close(facts, draft, AGREE, "новая дата согласована")
     if state == "confirming" and plan.confirm_at is not None and plan.confirm_until is not None:
         draft.tasks.append(say.confirm_task(facts, row, plan.confirm_at, plan.confirm_until))
@@ -569,8 +577,10 @@ def _take_away(facts: Seen, row: VisitRow, draft: _Draft) -> None:
             text = f"Замер {say.when(facts, row)} отменён: {say.reason(row)} {say.card_link(facts)}"
             draft.notices.append(Notice(facts.manager_id, text, f"visit:gone:{row.id}"))
     other = facts.agreed
-    if row.shown == "confirmed" and (other is None or other.measurer_id != row.measurer_id):
+    if row.shown == "confirmed" and (other is None or not other.same_time(row.measurer_id, row.starts_at)):
         text = f"{gone[:1].upper()}{gone[1:]}, ехать не нужно: {say.when(facts, row)}, {plain(row.address)}."
+        if other is not None and other.measurer_id == row.measurer_id and other.state != "confirmed":
+            text += f" Новое время клиент ещё подтвердит: {say.when(facts, other)}."
         draft.notices.append(Notice(row.measurer_id, text, f"visit:{row.id}"))
 
 
@@ -603,7 +613,7 @@ def _in_time(facts: Seen) -> VisitWork | None:
         )
     hours, rules = facts.office.team.hours, facts.rules
     confirm_at = confirmation.confirm_time(hours, visit.starts_at)
-    until = min(hours.add_working(confirm_at, timedelta(minutes=rules.confirm_minutes)), visit.starts_at)
+    until = confirmation.confirm_until(hours, visit.starts_at, timedelta(minutes=rules.confirm_minutes))
     task = next((one for one in facts.open_tasks(CONFIRM, visit.round) if one.task_id > 0), None)
     if confirm_at != visit.confirm_at:
         replan = (

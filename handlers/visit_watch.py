@@ -96,6 +96,7 @@ def recall(memory: Memory, facts: Watched) -> Watched:
     coming = tuple(visits.to_come(memory))
     facts = replace(facts, rows=coming)
     looked_at = {facts.tasks[id] for id in facts.closed if id in facts.tasks}
+    looked_at |= {row.entity for row in visits.holds_over(memory)}
     looked_at |= {row.entity for row in coming if row.shown != row.state or _differs(facts, row)}
     for entity in sorted(looked_at):
         visits.look(memory, entity)
@@ -107,9 +108,12 @@ def recall(memory: Memory, facts: Watched) -> Watched:
 
 def _differs(facts: Watched, row: VisitRow) -> bool:
     """Whether the calendar or the plan of confirming is not what we left there."""
-    hours = facts.office.team.hours
-    if row.state == "confirming" and confirmation.confirm_time(hours, row.starts_at) != row.confirm_at:
-        return True
+    hours, now = facts.office.team.hours, facts.office.now
+    if row.state == "confirming":
+        confirm_at = confirmation.confirm_time(hours, row.starts_at)
+        until = confirmation.confirm_until(hours, row.starts_at, timedelta(minutes=facts.diary.rules.confirm_minutes))
+        if confirm_at != row.confirm_at or now >= (confirm_at, until, row.starts_at)[row.told]:
+            return True  # the timer that should have said so may be gone with an uninstallation
     if row.calendar_id is None or row.measurer_id not in facts.diary.intervals:
         return False
     entry = next((one for one in facts.diary.intervals[row.measurer_id] if one.id == row.calendar_id), None)

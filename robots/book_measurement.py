@@ -21,6 +21,7 @@ from b24app.bitrix.translate import robot_moment, user_property
 from b24app.engine.declare import URGENT, Nothing, Property, Reply, Robot, RobotCall
 from b24app.errors import Permanent, Temporary
 from b24app.measuring import Diary, Order
+from b24app.rules.confirmation import AGREED
 from b24app.rules.slots import Board, Job
 from b24app.store import visits
 from b24app.store.memory import Memory
@@ -36,6 +37,7 @@ class Booking:
     measurer_id: int | None = None
     start: datetime | None = None
     proposed: VisitRow | None = None
+    agreed: VisitRow | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Booked:
     """The time that is taken, or why none is; `word`: it is another one than was proposed."""
 
     taken: Wanted | None = None
+    start: datetime | None = None
+    end: datetime | None = None
     name: str = ""
     when: str = ""
     text: str = ""
@@ -68,19 +72,21 @@ def recall(memory: Memory, facts: Booking) -> Booking:
     """Adds the visits that take time, and what was proposed."""
     rows = visits.visits_of(memory, str(facts.order.item.ref))
     proposed = next((row for row in rows if row.state in ("proposed", "held")), None)
-    return replace(facts, diary=facts.diary.recalled(memory), proposed=proposed)
+    agreed = next((row for row in rows if row.state in AGREED), None)
+    return replace(facts, diary=facts.diary.recalled(memory), proposed=proposed, agreed=agreed)
 
 
 def decide(facts: Booking) -> Booked:
     """Returns the time to take."""
     order, diary = facts.order, facts.diary
+    if not order.address.text and order.address.latitude is None:
+        return Booked(why=measuring.NO_ADDRESS["ru"])
     board = diary.board(without=str(order.item.ref))
     job = diary.job(order.kind, measuring.place_of(order.rules, order.address), order.wish)
     if facts.start is not None:
+        preferred = facts.measurer_id or (facts.agreed.measurer_id if facts.agreed is not None else None)
         start = facts.start.replace(minute=facts.start.minute // 5 * 5, second=0, microsecond=0)
-        measurer, why = measuring.choose(
-            diary, board, job, start, facts.measurer_id, only=facts.measurer_id is not None
-        )
+        measurer, why = measuring.choose(diary, board, job, start, preferred, only=facts.measurer_id is not None)
         if measurer is None:
             near = board.nearest(job, start, facts.measurer_id)
             return Booked(why=(why or measuring.NOBODY)["ru"], near=tuple(measuring.slot_when(slot) for slot in near))
@@ -105,10 +111,21 @@ def _best(facts: Booking, board: Board, job: Job) -> Booked:
 
 def _booked(facts: Booking, measurer_id: int, start: datetime) -> Booked:
     order, diary = facts.order, facts.diary
-    taken = measuring.wanted(order.item, order.kind, diary, measurer_id, start, order.address, source="robot")
+    taken = measuring.wanted(
+        order.item,
+        order.kind,
+        diary,
+        measurer_id,
+        start,
+        order.address,
+        source="robot",
+        address_given=order.address_given,
+    )
     calendar, name = diary.calendar(measurer_id), diary.crew.name(measurer_id)
     return Booked(
         taken,
+        taken.starts_at.astimezone(calendar.zone),
+        taken.ends_at.astimezone(calendar.zone),
         name=name,
         when=measuring.when(taken.starts_at, taken.ends_at, calendar.zone),
         text=f"{calendar.walk_between(taken.starts_at, taken.ends_at).text('ru')}; {name}",
@@ -135,8 +152,8 @@ def answer(decision: Booked) -> Reply:
     values = {
         "booked": "Y",
         "measurer": f"user_{taken.measurer_id}",
-        "from": taken.starts_at.isoformat(),
-        "to": taken.ends_at.isoformat(),
+        "from": decision.start.isoformat() if decision.start is not None else "",
+        "to": decision.end.isoformat() if decision.end is not None else "",
         "text": decision.text,
         "reason": decision.word,
     }

@@ -10,6 +10,7 @@ The robot marks that the client is ready, as closing the task to confirm does.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from b24app import measuring
 from b24app.bitrix.portal import Portal
@@ -27,6 +28,7 @@ class Standing:
 
     entity: str
     crew: Crew
+    now: datetime
     visit: VisitRow | None = None
 
 
@@ -45,7 +47,7 @@ def read(portal: Portal, call: RobotCall) -> Standing | Nothing:
     rules = measuring.rules_of(portal, call.item.entity_type_id)
     if rules is None:
         return Nothing("в сценарии нет замеров / the playbook has no measurements")
-    return Standing(str(call.item), measuring.read_crew(portal, rules))
+    return Standing(str(call.item), measuring.read_crew(portal, rules), portal.now)
 
 
 def recall(memory: Memory, facts: Standing) -> Standing:
@@ -60,6 +62,8 @@ def decide(facts: Standing) -> Confirmed:
     visit = facts.visit
     if visit is None:
         return Confirmed(None, why="на замер не записаны / no visit is booked")
+    if visit.state != "confirmed" and visit.starts_at <= facts.now:
+        return Confirmed(None, why="время замера уже прошло / its time is over")
     zone = facts.crew.zone(visit.measurer_id)
     return Confirmed(visit, measuring.when(visit.starts_at, visit.ends_at, zone), facts.crew.name(visit.measurer_id))
 

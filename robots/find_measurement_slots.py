@@ -64,7 +64,14 @@ def decide(facts: Search) -> Found:
         return Found(why=why or measuring.NOBODY["ru"])
     first = best[0]
     proposal = measuring.wanted(
-        order.item, order.kind, diary, first.measurer.id, first.start, order.address, source="robot"
+        order.item,
+        order.kind,
+        diary,
+        first.measurer.id,
+        first.start,
+        order.address,
+        source="robot",
+        address_given=order.address_given,
     )
     return Found(tuple(map(measuring.offer, best)), proposal=proposal)
 

@@ -82,7 +82,8 @@ def row(state: State = "booked", **changes: Any) -> VisitRow:
     values: dict[str, Any] = {
         "id": 7, "entity": "lead:42", "round": 1, "work": "kitchen", "measurer_id": OLEG, "starts_at": start,
         "ends_at": start + 3 * HOUR, "state": state, "shown": "", "title": "Кухня", "address": "Лесная, 5",
-        "zone": "", "latitude": 55.75, "longitude": 37.6, "booked_by": ANNA, "source": "tab", "agreed": False,
+        "address_given": False, "zone": "", "latitude": 55.75, "longitude": 37.6, "booked_by": ANNA, "source": "tab",
+        "agreed": False,
         "hold_until": None, "confirm_at": None, "told": 0, "calendar_id": None, "entry_delivery": None, "problem": "",
         "reason": "", "made_at": NOW, "changed_at": NOW,
     }  # fmt: skip

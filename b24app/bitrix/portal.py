@@ -34,6 +34,9 @@ class Found(Mapping[str, Any]):
             raise value
         return value
 
+    def __contains__(self, label: object) -> bool:
+        return label in self._values  # asked, whatever the answer: Mapping's own look would raise a refusal
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
 

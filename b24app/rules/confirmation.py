@@ -87,13 +87,17 @@ def plan(hours: WorkCalendar, now: datetime, start: datetime, confirm: timedelta
     """
     if not hours.more_than_one_working_day(now, start):
         return Plan()
-    confirm_at = confirm_time(hours, start)
-    return Plan(confirm_at, min(hours.add_working(confirm_at, confirm), start))
+    return Plan(confirm_time(hours, start), confirm_until(hours, start, confirm))
 
 
 def confirm_time(hours: WorkCalendar, start: datetime) -> datetime:
     """Returns when the client is asked about a visit: one working day before, to the minute."""
     return hours.one_working_day_before(start).replace(second=0, microsecond=0)
+
+
+def confirm_until(hours: WorkCalendar, start: datetime, confirm: timedelta) -> datetime:
+    """Returns until when the client is to have answered: `confirm` of working time later, not later than the visit."""
+    return min(hours.add_working(confirm_time(hours, start), confirm), start)
 
 
 def diagram(language: Literal["ru", "en"]) -> Iterator[str]:

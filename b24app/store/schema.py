@@ -285,6 +285,7 @@ visits = sa.Table(
     sa.Column("shown", sa.String(16), nullable=False, doc="the state that portal and people were told last; '': none"),
     sa.Column("title", sa.String(255), nullable=False),
     sa.Column("address", sa.Text, nullable=False),
+    sa.Column("address_given", sa.Boolean, nullable=False, doc="a robot named it: the card's does not replace it"),
     sa.Column("zone", sa.String(40), nullable=False),
     sa.Column("latitude", sa.Float),
     sa.Column("longitude", sa.Float),

@@ -45,6 +45,7 @@ class VisitRow:
     shown: State | str
     title: str
     address: str
+    address_given: bool
     zone: str
     latitude: float | None
     longitude: float | None
@@ -82,6 +83,7 @@ class Wanted:
     starts_at: datetime
     ends_at: datetime
     address: str = ""
+    address_given: bool = False
     zone: str = ""
     latitude: float | None = None
     longitude: float | None = None
@@ -173,13 +175,13 @@ def take(memory: Memory, wanted: Wanted) -> VisitRow:
         with memory.connection.begin_nested():
             if draft is not None and not same:
                 turn(memory, draft, "move")
-            if agreed is not None and agreed.same_time(wanted.measurer_id, wanted.starts_at):
+            if agreed is not None and _is_same(agreed, wanted):
                 taken = agreed
             else:
                 if agreed is not None and wanted.state == "booked":
                     turn(memory, agreed, "move", reason="другая дата / another date")
                 if draft is not None and same:
-                    taken = _grown(memory, draft, wanted)
+                    taken = _grown(memory, draft, wanted, agreed)
                 else:
                     taken = _new(memory, wanted, rows, agreed)
     except sa.exc.IntegrityError as error:
@@ -227,14 +229,25 @@ def look(memory: Memory, entity: str) -> None:
     memory.deliver(kind="timer", code=VISIT, entity=entity, payload={}, priority=URGENT_LOOK)
 
 
-def _grown(memory: Memory, row: VisitRow, wanted: Wanted) -> VisitRow:
+def _is_same(row: VisitRow, wanted: Wanted) -> bool:
+    """Whether the agreed visit is what is wanted: with him, then, and so long."""
+    same = row.same_time(wanted.measurer_id, wanted.starts_at) and row.ends_at == wanted.ends_at
+    return same and row.work == wanted.work
+
+
+def _already_agreed(before: VisitRow | None, wanted: Wanted) -> bool:
+    """Whether the client agreed to that time already: only who comes is another one."""
+    return before is not None and before.state == "confirmed" and before.starts_at == wanted.starts_at
+
+
+def _grown(memory: Memory, row: VisitRow, wanted: Wanted, before: VisitRow | None) -> VisitRow:
     """The item's own held or proposed time is booked, or held (longer), as what is wanted now."""
     values: dict[str, Any] = {
         **_wanted_values(wanted),
         "booked_by": wanted.booked_by,
         "source": wanted.source,
         "hold_until": wanted.hold_until,
-        **({"shown": "held"} if wanted.state == "held" else {}),
+        **({"shown": "held"} if wanted.state == "held" else {"agreed": _already_agreed(before, wanted)}),
     }
     if row.state == wanted.state:
         keep(memory, row.id, values)
@@ -251,6 +264,7 @@ def _wanted_values(wanted: Wanted) -> dict[str, Any]:
         "ends_at": wanted.ends_at,
         "title": wanted.title[:255],
         "address": wanted.address,
+        "address_given": wanted.address_given,
         "zone": wanted.zone,
         "latitude": wanted.latitude,
         "longitude": wanted.longitude,
@@ -264,7 +278,6 @@ def _new(
     another one.
     """
     rounds = [row.round for row in rows if row.state in (*AGREED, "done", "nobody_home") or row.entry_delivery]
-    agreed = before is not None and before.state == "confirmed" and before.starts_at == wanted.starts_at
     values = {
         "member_id": memory.member_id,
         "entity": wanted.entity,
@@ -276,7 +289,7 @@ def _new(
         "shown": state or ("held" if wanted.state == "held" else ""),  # of these nobody is told
         "booked_by": wanted.booked_by,
         "source": wanted.source,
-        "agreed": agreed,
+        "agreed": wanted.state == "booked" and state is None and _already_agreed(before, wanted),
         "hold_until": wanted.hold_until,
         "told": 0,
         "problem": "",
@@ -402,6 +415,11 @@ def watch(memory: Memory) -> None:
     mine = sa.and_(timers.c.member_id == memory.member_id, timers.c.key == WATCH)
     if not memory.connection.execute(sa.select(timers.c.id).where(mine)).first() and to_come(memory):
         memory.set_timer(WATCH, code=WATCH, entity=WATCH, due_at=memory.now + WATCH_EVERY)
+
+
+def holds_over(memory: Memory) -> list[VisitRow]:
+    """Returns the holds that are over and that nobody looked at yet."""
+    return _rows(memory, table.c.state == "held", table.c.hold_until <= memory.now)
 
 
 def to_come(memory: Memory) -> list[VisitRow]:

@@ -19,7 +19,7 @@ from b24app.bitrix.calls import Answer, Call
 from b24app.bitrix.portal import Portal
 from b24app.distribution import pool_of, read_team
 from b24app.entities import Address, ItemRef
-from b24app.errors import AccessDenied, B24AppError, Malformed, NotFound, Permanent, Rejected
+from b24app.errors import AccessDenied, B24AppError, Malformed, NotFound, Rejected
 from b24app.measuring import Crew, Diary, offer
 from b24app.pages import board as board_page
 from b24app.pages import visit as tab
@@ -42,7 +42,6 @@ log = logging.getLogger(__name__)
 SHOWN = 10
 NEAR = 3
 MAX_TEXT = 500
-READ_AT_ONCE = timedelta(days=100)
 TAKEN_NOW: Text = {"ru": "это время только что заняли", "en": "it was taken just now"}
 
 
@@ -162,7 +161,7 @@ class Visits:
     def _take(self, acting: Acting, wish: Mapping[str, Any], hold_until: datetime | None) -> dict[str, Any]:
         """Takes the time if it still is free, one transaction; else says why not and what is free near it."""
         if not acting.address.text and acting.address.latitude is None:
-            raise Permanent(acting.look.word(measuring.NO_ADDRESS))
+            return {"done": False, "said": acting.look.word(measuring.NO_ADDRESS), "slots": []}
         measurer, start = _measurer(wish), _start(wish)
         diary = measuring.read_diary(acting.portal, acting.rules)
         kind = self._kind(acting, wish)
@@ -286,7 +285,7 @@ class Visits:
             now = visits.visit(memory, row.id) or row
         if not done:
             state = look.word(STATES[now.state])
-            raise Permanent(look.text(f"Замер уже другой: {state}", f"The visit has changed: {state}"))
+            return {"done": False, "said": look.text(f"Замер уже другой: {state}", f"The visit has changed: {state}")}
         return {"done": True, "said": look.word(STATES[now.state]), "visit": tab.described(look, rules, crew, now)}
 
     def _move(
@@ -306,7 +305,8 @@ class Visits:
             diary = diary.recalled(memory)
             current = visits.visit(memory, row.id)
             if current is None or current.state not in AGREED:
-                raise Permanent("замер уже другой, обновите график / the visit has changed, refresh the board")
+                changed = look.text("Замер уже другой, обновите график", "The visit has changed, refresh the board")
+                return {"done": False, "said": changed, "slots": []}
             board, job = diary.board(without=row.entity), diary.job(kind, place)
             why = board.why(measurer, start, job)
             taken = None
@@ -346,10 +346,9 @@ class Visits:
             raise Malformed("непонятные дни / the days are not understood")
         today = portal.now.date()
         ahead = today + timedelta(days=rules.horizon_days)
-        since, until = min(first, today), max(last, ahead)
-        if until - since <= READ_AT_ONCE:
-            diary = measuring.read_diary(portal, rules, since=since, until=until)
-        else:  # somebody looks far away: the years between are nothing that he or a proposal needs
+        if first <= ahead and today <= last:
+            diary = measuring.read_diary(portal, rules, since=min(first, today), until=max(last, ahead))
+        else:  # somebody looks elsewhere: the days between are nothing that he or a proposal needs
             diary, there = (
                 measuring.read_diary(portal, rules),
                 measuring.read_diary(portal, rules, since=first, until=last),

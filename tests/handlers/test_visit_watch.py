@@ -82,6 +82,7 @@ def watched(*rows: VisitRow, busy: Sequence[Interval] | None = None, **changes: 
     return replace(Watched(OFFICE, known, rows=rows), **changes)
 
 
+SURE = {"state": "confirmed", "shown": "confirmed"}
 HOLIDAY = replace(OFFICE, team=replace(OFFICE.team, hours=replace(HOURS, days_off=frozenset({CONFIRM_AT.date()}))))
 
 
@@ -96,11 +97,13 @@ HOLIDAY = replace(OFFICE, team=replace(OFFICE.team, hours=replace(HOURS, days_of
         ({"calendar_id": None}, {"busy": []}, False),
         ({"measurer_id": 99}, {"busy": []}, False),
         ({}, {"office": HOLIDAY}, True),
-        ({"state": "confirmed", "shown": "confirmed"}, {"office": HOLIDAY}, False),
+        (SURE, {"office": HOLIDAY}, False),
         ({"shown": "booked"}, {}, True),
         ({"confirm_at": None}, {}, True),
-        ({}, {"office": replace(OFFICE, now=START + 13 * HOUR), "busy": []}, False),
-        ({}, {"office": replace(OFFICE, now=START + 11 * HOUR), "busy": []}, True),
+        (SURE, {"office": replace(OFFICE, now=START + 13 * HOUR), "busy": []}, False),
+        (SURE, {"office": replace(OFFICE, now=START + 11 * HOUR), "busy": []}, True),
+        ({}, {"office": replace(OFFICE, now=CONFIRM_AT)}, True),
+        ({"told": 1}, {"office": replace(OFFICE, now=CONFIRM_AT)}, False),
         ({}, {"closed": frozenset({77}), "tasks": {77: "lead:42"}}, True),
         ({}, {"closed": frozenset({78}), "tasks": {77: "lead:42"}}, False),
         ({}, {"tasks": {77: "lead:42"}}, False),
@@ -108,7 +111,8 @@ HOLIDAY = replace(OFFICE, team=replace(OFFICE.team, hours=replace(HOURS, days_of
     ids=[
         "as we left it", "the entry is gone", "the entry was moved", "its end was dragged", "another entry",
         "no number yet", "a measurer who was not read", "a day became a holiday", "confirmed already",
-        "nobody was told yet", "no plan yet", "read too late to see it", "today", "a task was closed",
+        "nobody was told yet", "no plan yet", "read too late to see it", "today", "the timer of confirming is gone",
+        "confirming was told", "a task was closed",
         "somebody else's task was closed", "the task is open",
     ],
 )  # fmt: skip

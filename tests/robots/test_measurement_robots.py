@@ -228,6 +228,8 @@ def test_k22_it_books_what_was_proposed_or_held(state: State) -> None:
     decision = book_measurement.decide(booking(proposed=replace(PROPOSED, state=state)))
     assert decision == Booked(
         replace(want(address="Лесная, 5"), latitude=55.75, longitude=37.6),
+        START,
+        START + 3 * HOUR,
         name="Олег",
         when="Чт 26.11 10:00–13:00",
         text="Чт 26.11 10:00-13:00: 3 ч работы; Олег",
@@ -378,7 +380,7 @@ def test_a_time_that_somebody_was_faster_to_take_is_decided_anew_in_a_moment(dat
 
 def agreed(*rows: VisitRow) -> Confirmed:
     crew = diary().crew
-    return confirm_measurement.decide(Standing("lead:42", crew, rows[0] if rows else None))
+    return confirm_measurement.decide(Standing("lead:42", crew, NOW, rows[0] if rows else None))
 
 
 @pytest.mark.parametrize("state", ["booked", "confirming", "confirmed"])
@@ -391,6 +393,13 @@ def test_k29_an_agreed_visit_is_confirmed_and_twice_is_yes_again(state: State) -
         "reason": "",
     }
     assert reply.log == "Замер подтверждён: Чт 26.11 10:00–13:00, Олег"
+
+
+@pytest.mark.parametrize(("state", "confirmed"), [("booked", "N"), ("confirming", "N"), ("confirmed", "Y")])
+def test_what_has_begun_cannot_be_confirmed_any_more(state: State, confirmed: str) -> None:
+    reply = confirm_measurement.answer(agreed(row(state, starts_at=NOW)))
+    assert reply.values["confirmed"] == confirmed
+    assert (reply.values["reason"] == "") == (confirmed == "Y")
 
 
 def test_without_a_visit_there_is_nothing_to_confirm() -> None:
@@ -406,7 +415,7 @@ def test_k29_what_is_confirmed_is_kept_once(database: Database, state: State, tu
         visits.take(one, want())
         visits.keep(one, 1, {"state": state})
         before = len(one.new_deliveries)
-        found = confirm_measurement.recall(one, Standing("lead:42", diary().crew))
+        found = confirm_measurement.recall(one, Standing("lead:42", diary().crew, NOW))
         assert (found.visit is None) == (state == "held")
         confirm_measurement.remember(one, confirm_measurement.decide(found))
         assert len(one.new_deliveries) - before == turned

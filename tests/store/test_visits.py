@@ -113,7 +113,8 @@ def test_a_booking_takes_its_time_and_orders_a_look(database: Database) -> None:
         row = visits.take(one, want(address="Лесная, 5", zone="north", latitude=55.7, longitude=37.6, booked_by=4))
         assert row == VisitRow(
             id=1, entity="lead:1", round=1, work="kitchen", measurer_id=OLEG, starts_at=at(9), ends_at=at(12),
-            state="booked", shown="", title="Кухня", address="Лесная, 5", zone="north", latitude=55.7, longitude=37.6,
+            state="booked", shown="", title="Кухня", address="Лесная, 5", address_given=False,
+            zone="north", latitude=55.7, longitude=37.6,
             booked_by=4, source="robot", agreed=False, hold_until=None, confirm_at=None, told=0, calendar_id=None,
             entry_delivery=None, problem="", reason="", made_at=NOW, changed_at=NOW,
         )  # fmt: skip

@@ -52,6 +52,7 @@ class Stub:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # an answer of several writes waits 40 ms for nobody
 
             def do_POST(self) -> None:
                 stub._serve(self)

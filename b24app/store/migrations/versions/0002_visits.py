@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("shown", sa.String(length=16), nullable=False),
         sa.Column("title", sa.String(length=255), nullable=False),
         sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("address_given", sa.Boolean(), nullable=False),
         sa.Column("zone", sa.String(length=40), nullable=False),
         sa.Column("latitude", sa.Float(), nullable=True),
         sa.Column("longitude", sa.Float(), nullable=True),
