@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from b24app.bitrix.calls import BATCH_LENGTH, Answer, Call
-from b24app.bitrix.oauth import AppInfo, token_digest
+from b24app.bitrix.oauth import AppInfo, door_key, token_digest
 from b24app.bitrix.rest import Rest
 from b24app.engine.declare import Text
 from b24app.errors import B24AppError, OutcomeUnknown, Permanent, Rejected
@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 ALARM = "install"
 REMOVAL_ALARM = "removal"
 """A removal that was not believed (install/removal.py); whoever installs again has seen it."""
+
+KEYED_AT = "robots_keyed_at"
+"""Of `portals.facts`: since when the portal calls robots at addresses that nobody else knows."""
 
 FINISH_AFTER = timedelta(minutes=1)
 """Who begins to bring a portal in line has this long before the clock takes it for interrupted."""
@@ -186,6 +189,7 @@ def _bring_in_line(services: Services, row: PortalRow) -> Iterator[Line]:
         # nobody knows what was carried out: look again, and do what is still missing
         steps = _steps(services, row, _read(rest))
         outcomes = _write(rest, steps)
+    _learn_keyed(services, row, steps, outcomes)
     for step in steps:
         yield _line(step, outcomes.get(step.key))
 
@@ -197,7 +201,28 @@ def app_steps(services: Services, row: PortalRow, rest: Rest) -> list[Step]:
 
 
 def _steps(services: Services, row: PortalRow, answers: dict[str, Any]) -> list[Step]:
-    return differences(services.catalogue, services.settings.app.public_url, row.installed_by, present_of(answers))
+    app = services.settings.app
+    steps = differences(services.catalogue, app.public_url, row.installed_by, present_of(answers))
+    return [_keyed(step, app.public_url, app.secret_key, row.member_id) for step in steps]
+
+
+def _keyed(step: Step, public_url: str, secret_key: str, member_id: str) -> Step:
+    """Gives a robot an address with a key: application_token alone every employee knows, and could call it himself."""
+    kind, _, code = step.key.partition(":")
+    if kind != "robot" or step.call is None:
+        return step
+    address = {"HANDLER": f"{public_url}/robot/{code}/{door_key(secret_key, member_id, code)}"}
+    params = dict(step.call.params)
+    params |= {"FIELDS": {**params["FIELDS"], **address}} if "FIELDS" in params else address
+    return replace(step, call=replace(step.call, params=params))
+
+
+def _learn_keyed(services: Services, row: PortalRow, steps: list[Step], outcomes: dict[str, Any]) -> None:
+    """Keeps since when every robot of the portal has its address with a key (b24app/web/doors.py asks for it then)."""
+    robots = [step.key for step in steps if step.key.startswith("robot:")]
+    done = [key for key in robots if isinstance(outcomes.get(key), Answer) and outcomes[key].result is not False]
+    if robots and done == robots and KEYED_AT not in row.facts:
+        learn(services.database, row.member_id, {KEYED_AT: datetime.now(UTC).isoformat()})
 
 
 def _read(rest: Rest) -> dict[str, Any]:

@@ -99,6 +99,11 @@ def matches(digest: str, token: str, *secret_keys: str) -> bool:
     return same
 
 
+def door_key(secret_key: str, member_id: str, code: str) -> str:
+    """Returns the last part of a robot's address on a portal: the portal knows it, its employees do not."""
+    return token_digest(secret_key, f"robot:{member_id}:{code}")[:32]
+
+
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 _REST_PATH = re.compile(r"(/[A-Za-z0-9._-]+)*/rest/?")
 _PRIVATE_ZONES = re.compile(r"local|localhost|internal|intranet|lan|home|corp|invalid|test|example|arpa")

@@ -145,7 +145,7 @@ def create_app(services: Services, *, resume: bool = False) -> Flask:
     def refused(error: B24AppError) -> Response:
         log.info("path=%s refused=%s reason=%s", _shown(), type(error).__name__, error)
         if request.path.startswith(PAGES) and not request.path.startswith(ANSWERED_IN_JSON):
-            return _page(frames.refusal(error, language_of(_asked("LANG"))))
+            return _page(frames.refusal(error, language_of(_asked("LANG")), _asked("DOMAIN")))
         return _said(error)
 
     @app.errorhandler(StorageDown)

@@ -96,9 +96,16 @@ class Doors:
         return self._kept(delivery_id)
 
     def robot(self, code: str, body: bytes) -> Accepted:
-        """Accepts a robot's call. One of an unknown code is kept too: the engine answers it, so that nothing hangs."""
+        """Accepts a robot's call. One of an unknown code is kept too: the engine answers it, so that nothing hangs.
+
+        A robot does with an administrator's rights what its properties say, so application_token is not enough: its
+        address ends with a key that only the portal was told.
+        """
+        code, _, key = code.partition("/")
         post = read_robot(code, body)
         portal = self._gate.check(post.auth)
+        if code in self._priorities and not self._gate.knows_door(portal, code, key):
+            raise Rejected(NOT_OURS)
         token = post.payload["event_token"]
         delivery_id = self._services.inbox.record(
             member_id=portal.member_id,

@@ -7,6 +7,7 @@ with his rights, not with ours. Further requests of the page carry a signed pass
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -18,6 +19,7 @@ from b24app import measuring
 from b24app.bitrix.calls import Answer, Call
 from b24app.bitrix.portal import Portal
 from b24app.bitrix.rest import Rest
+from b24app.config import is_loopback
 from b24app.distribution import availability, optional_reads, pool_of, read_team, situation
 from b24app.engine.declare import NORMAL, URGENT
 from b24app.entities import DEAL, LEAD, ItemRef
@@ -45,6 +47,8 @@ QUEUE_TIMER = "queue"
 DISTRIBUTED_AT_ONCE = 1000
 
 WORKER_LOST_EVERY_SECONDS = 3600.0
+
+HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:[0-9]{1,5})?")
 
 PLACEMENT_TYPES = {"CRM_LEAD_DETAIL_TAB": LEAD, "CRM_DEAL_DETAIL_TAB": DEAL}
 
@@ -211,8 +215,12 @@ class Frames:
         if new_id is not None:
             self._services.doorbell.ring(new_id)
 
-    def refusal(self, error: Exception, language: str = "ru") -> Page:
-        """Returns the page that says in words why there is nothing to show."""
+    def refusal(self, error: Exception, language: str = "ru", domain: str = "") -> Page:
+        """Returns the page that says in words why there is nothing to show.
+
+        Nobody has proved where it is shown: it runs nothing, and stands in the frame of the portal that is claimed. To
+        name those that we serve would tell strangers whom we serve.
+        """
         look = Look(self._services, language)
         lines = [_words(error)]
         match error:
@@ -238,8 +246,8 @@ class Frames:
             case _:
                 status, title = 409, look.text("Портал отказал", "The portal refused")
         shown = look.render("message.html", title=title, lines=lines)
-        origins = tuple(sorted(portal.url for portal in self._services.settings.portals))
-        return Page([shown], headers(self._services, origins, scripts=False), status)
+        claimed = (f"{'http' if is_loopback(domain) else 'https'}://{domain}",) if HOST.fullmatch(domain) else ()
+        return Page([shown], headers(self._services, claimed, scripts=False), status)
 
     def _install(self, frame: FrameCall) -> Page:
         auth = frame.auth

@@ -7,19 +7,23 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
-from b24app.bitrix.oauth import token_digest
+from b24app.bitrix.oauth import door_key, token_digest
 from b24app.config import Settings
 from b24app.errors import Rejected, Temporary
 from b24app.store.database import Database
 from b24app.store.portals import PortalRow, all_portals
 from b24app.web.incoming import Auth
+from install.carry_out import KEYED_AT
 
 FRESH_SECONDS = 2.0
 REFRESH_AT_MOST_EVERY_SECONDS = 0.1
 PASS_SECONDS = 1800
+OLD_ADDRESS_FOR = timedelta(hours=1)
+"""Calls that the portal sent to an address without a key just before it got the one with it still arrive."""
 NOT_OURS = "application_token не подходит / does not match"
 PROOFS_AT_ONCE = 20
 PROOFS_PER_SECOND = 0.5
@@ -51,6 +55,16 @@ class Gate:
         if found is None:
             raise Rejected(NOT_OURS)
         return found
+
+    def knows_door(self, portal: PortalRow, code: str, key: str) -> bool:
+        """Tells whether a robot was called at the address that the portal was given; an hour later no other will do."""
+        keyed_at = portal.facts.get(KEYED_AT)
+        if not key and (keyed_at is None or datetime.now(UTC) < datetime.fromisoformat(keyed_at) + OLD_ADDRESS_FOR):
+            return True
+        same = False
+        for secret in self._keys:
+            same |= hmac.compare_digest(door_key(secret, portal.member_id, code).encode(), key.encode(errors="replace"))
+        return same
 
     def known(self, member_id: str) -> PortalRow | None:
         """Returns the row of a portal whatever it sends; None for a stranger."""

@@ -265,7 +265,7 @@ def test_a_door_is_only_posted_to(client: FlaskClient, path: str) -> None:
 
 def test_a_frame_from_nowhere_is_refused_in_words(client: FlaskClient, portal: str) -> None:
     body = urlencode({"AUTH_ID": "", "member_id": MEMBER})
-    answer = client.post("/app?LANG=en", data=body, headers=FORM)
+    answer = client.post("/app?LANG=en&DOMAIN=portal.bitrix24.ru", data=body, headers=FORM)
     assert answer.status_code == 400
     assert "not understood" in answer.text
     assert answer.headers["Content-Security-Policy"].endswith("frame-ancestors 'self' https://portal.bitrix24.ru")

@@ -31,10 +31,11 @@ from b24app.store import schema, visits
 from b24app.store.alarms import raise_alarm
 from b24app.store.database import Database
 from b24app.store.memory import Memory
-from b24app.store.portals import PortalRow, install_portal
+from b24app.store.portals import PortalRow, install_portal, learn
 from b24app.web import create_app
-from b24app.web.gate import Proofs
+from b24app.web.gate import Gate, Proofs
 from install.apply import apply
+from install.carry_out import KEYED_AT
 from sandbox.client import Sandbox
 from tests.web.conftest import CATALOGUE, FORM, LEAD_42, SECRET, event
 
@@ -92,7 +93,7 @@ def services(box: Sandbox, redis_url: str, tmp_path_factory: pytest.TempPathFact
     settings = config.Settings.model_validate(
         {
             "app": {"public_url": "https://app.example.com", "secret_key": SECRET},
-            "bitrix24": {"oauth_url": box.ready["oauth_url"], "js_url": f"{box.url}/api/v1/"},
+            "bitrix24": {"oauth_url": box.ready["oauth_url"]},
             "portals": known,
             "database": {"url": f"sqlite:///{tmp_path_factory.mktemp('two') / 'b24app.db'}"},
         }
@@ -287,6 +288,8 @@ def one_attempt(client: FlaskClient, services: Services, theirs: Side, attempt: 
     assert answer.status_code in attempt.statuses, (attempt, answer.status_code, text)
     assert theirs.canary not in text, attempt
     assert theirs.member not in text or attempt.path.startswith("/placement/worker"), attempt
+    told = f"{text} {answer.headers}" if not attempt.asks else text
+    assert theirs.box.url.removeprefix("http://") not in told, attempt
     asked = [one for one in theirs.box.ledger(last) if one["kind"] in ("request", "effect")]
     assert asked == [] or attempt.asks, (attempt, asked)
     assert not [one for one in asked if one["kind"] == "effect"], (attempt, asked)
@@ -315,3 +318,41 @@ def test_five_hundred_rows_of_one_portal_do_not_keep_another_waiting(database: D
         inbox.record(member_id="quiet", entity=f"lead:{number}", **wish)
     claimed = [inbox.claim() for _ in range(6)]
     assert [one.member_id for one in claimed if one is not None] == ["noisy", "quiet"] * 3
+
+
+def test_a_robot_is_called_at_an_address_that_only_its_portal_knows(
+    both: tuple[Side, Side], services: Services, client: FlaskClient
+) -> None:
+    """It works with an administrator's rights; application_token alone every employee reads in his frame."""
+    ours, keys = both[0], {}
+    for side in both:
+        (robot,) = [one for one in side.box.state("robot_types") if one["code"] == "assign_manager"]
+        head, _, keys[side.name] = robot["handler"].rpartition("/")
+        assert head == "https://app.example.com/robot/assign_manager"
+        assert re.fullmatch(r"[0-9a-f]{32}", keys[side.name])
+    assert len(set(keys.values())) == 2
+    form = {
+        **{f"document_id[{n}]": part for n, part in enumerate(("crm", "CCrmDocumentLead", f"LEAD_{ours.lead}"))},
+        **{f"document_type[{n}]": part for n, part in enumerate(("crm", "CCrmDocumentLead", "LEAD"))},
+        "auth[member_id]": ours.member, "auth[application_token]": ours.frame(MANAGER)["APPLICATION_TOKEN"],
+    }  # fmt: skip
+
+    def called(path: str, token: str) -> int:
+        return client.post(f"/robot/{path}", data={**form, "event_token": token}).status_code
+
+    assert called("assign_manager", "sent before the new address came") == 200
+    known_since = datetime.now(UTC) - timedelta(hours=2)
+    learn(services.database, ours.member, {KEYED_AT: known_since.isoformat()})
+    client = create_app(services).test_client()  # it looks at the portals anew
+    for tail in ("", "/", f"/{keys['B']}", f"/{keys['A']}x", f"/{keys['A']}/{keys['A']}", "/ключ"):
+        path = f"assign_manager{tail}"
+        assert called(path, path) in (400, 403), path
+    assert called(f"assign_manager/{keys['A']}", "the portal's own") == 200
+    assert called("removed_long_ago", "a stage waits for its answer, and nothing else comes of it") == 200
+    before = services.settings.app
+    rotated = before.model_copy(update={"secret_key": "n" * 40, "previous_secret_keys": (before.secret_key,)})
+    gate = Gate(services.database, services.settings.model_copy(update={"app": rotated}))
+    row = gate.known(ours.member)
+    assert row is not None
+    assert gate.knows_door(row, "assign_manager", keys["A"])
+    assert not gate.knows_door(row, "send_sms", keys["A"])
