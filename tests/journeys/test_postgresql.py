@@ -41,6 +41,7 @@ class Proxy(socketserver.ThreadingTCPServer):
     """Passes each connection to the next of the ports that listens."""
 
     allow_reuse_address = daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self, port: int, ports: Mapping[str, int]) -> None:
         self._turns = itertools.cycle(ports.values())
@@ -140,6 +141,7 @@ def test_k1_k2_k3_missed_calls_at_once_are_shared_fairly_by_two_machines(office:
     sizes, last = office.log_sizes(), office.portal.last
     enquiries = ring(office, 15)
     office.settle(60)
+    assert {entry["status"] for entry in office.portal.ledger(last, "event")} == {200}
     assert_fair(office, enquiries)
     assert_assigned_once(office, enquiries, last)
     logs = dict(office.logs_since(sizes))
