@@ -206,6 +206,8 @@ class Stub:
             "REST_APP_URI",
             "PAGE_BACKGROUND_WORKER",
             "CRM_LEAD_LIST_MENU",
+            "LEFT_MENU",
+            "CALENDAR_GRIDVIEW",
         ]
 
     def placement_bind(self, params: dict[str, Any], person: dict[str, Any]) -> Any:
