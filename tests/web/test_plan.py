@@ -38,7 +38,7 @@ def test_the_administrator_plans_applies_and_takes_back_by_keyboard(
     expect(section).to_contain_text("ещё не внедрён", timeout=30_000)
     pressed(page, "Показать план")
     said = frame_of(page).locator("#plan-said")
-    expect(said).to_contain_text("Изменений: 11", timeout=30_000)
+    expect(said).to_contain_text("Изменений: 13", timeout=30_000)
     line = section.get_by_role("listitem").filter(has_text="Стадия лидов «Замер назначен»")
     expect(line).to_contain_text("добавится")
     accessible(page, served)
