@@ -137,18 +137,23 @@ def test_a_pass_is_short_lived_and_its_owners_only(services: Services, monkeypat
             reader.read(f"Bearer {issued}")
 
 
-@pytest.mark.parametrize(
-    "body",
-    [b"[" * 100_000, b'{"a":' * 100_000, b"9" * 10_000, b'"\\ud800"', b'{"a":"\\u0000"}', b'{"a":NaN}', b"\xff", b""],
-)
-@pytest.mark.parametrize("path", ["/app/action", "/app/story", "/placement/save", "/visits/board", "/visits/book"])
-def test_a_bomb_of_json_is_refused(
-    client: FlaskClient, services: Services, portal: str, path: str, body: bytes
-) -> None:
-    issued = Passes(services.settings).issue(Visitor(MEMBER, 1, True))
-    for authorization, statuses in ((f"Bearer {issued}", {400}), ("", {403})):
-        answer = client.post(path, data=body, headers={"Authorization": authorization})
-        assert answer.status_code in statuses
+def test_a_bomb_of_json_is_refused(client: FlaskClient, services: Services, portal: str) -> None:
+    bombs = [
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b"9" * 10_000,
+        b'"\\ud800"',
+        b'{"a":"\\u0000"}',
+        b'{"a":NaN}',
+        b"\xff",
+        b"",
+    ]
+    administrator = Passes(services.settings).issue(Visitor(MEMBER, 1, True))
+    for path in ("/app/action", "/app/story", "/placement/save", "/visits/board", "/visits/book"):
+        for body in bombs:
+            for authorization, status in ((f"Bearer {administrator}", 400), ("", 403)):
+                answer = client.post(path, data=body, headers={"Authorization": authorization})
+                assert answer.status_code == status, (path, body[:20])
 
 
 def test_nobody_is_redirected_to_where_a_stranger_wants(client: FlaskClient) -> None:
@@ -159,32 +164,25 @@ def test_nobody_is_redirected_to_where_a_stranger_wants(client: FlaskClient) -> 
             assert "evil.example" not in answer.text
 
 
-@pytest.mark.parametrize(
-    ("domain", "ancestors"),
-    [
-        ("acme.bitrix24.ru", "'self' https://acme.bitrix24.ru"),
-        ("acme.bitrix24.ru:8443", "'self' https://acme.bitrix24.ru:8443"),
-        ("127.0.0.1:9000", "'self' http://127.0.0.1:9000"),
-        ("", "'self'"),
-        ("*", "'self'"),
-        ("a.ru b.ru", "'self'"),
-        ("a.ru;script-src *", "'self'"),
-        ("a.ru\r\nX: y", "'self'"),
-        ("x" * 300, "'self'"),
-    ],
-)
-def test_a_refusal_names_no_portal_of_ours(client: FlaskClient, portal: str, domain: str, ancestors: str) -> None:
-    answer = client.post("/app", query_string={"DOMAIN": domain}, data={"AUTH_ID": "x", "member_id": "m"})
-    policy = answer.headers["Content-Security-Policy"]
-    assert policy.endswith(f"frame-ancestors {ancestors}")
-    assert "script-src 'none'" in policy
-    assert "portal.bitrix24.ru" not in answer.text + str(answer.headers)
+def test_a_refusal_names_no_portal_of_ours(client: FlaskClient, portal: str) -> None:
+    for domain, ancestors in {
+        "acme.bitrix24.ru": "'self' https://acme.bitrix24.ru",
+        "acme.bitrix24.ru:8443": "'self' https://acme.bitrix24.ru:8443",
+        "127.0.0.1:9000": "'self' http://127.0.0.1:9000",
+        **dict.fromkeys(("", "*", "a.ru b.ru", "a.ru;script-src *", "a.ru\r\nX: y", "x" * 300, "яндекс.рф"), "'self'"),
+    }.items():
+        answer = client.post("/app", query_string={"DOMAIN": domain}, data={"AUTH_ID": "x", "member_id": "m"})
+        policy = answer.headers["Content-Security-Policy"]
+        assert policy.endswith(f"frame-ancestors {ancestors}")
+        assert "script-src 'none'" in policy
+        assert "portal.bitrix24.ru" not in answer.text + str(answer.headers)
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/health", "/", "/static/page.css", "/app"])
-def test_a_query_of_any_bytes_is_read(client: FlaskClient, path: str) -> None:
+def test_a_query_of_any_bytes_is_read(client: FlaskClient) -> None:
+    paths = ("/metrics", "/health", "/", "/static/page.css", "/app")
     for query in ("\x80", "key=\xff\xfe", "v=%ff&v", "LANG=" + "\xe9" * 200, "&" * 3000, "=", "%", "a" * 8000):
-        assert client.get("/", environ_overrides={"PATH_INFO": path, "QUERY_STRING": query}).status_code == 200
+        for path in paths:
+            assert client.get("/", environ_overrides={"PATH_INFO": path, "QUERY_STRING": query}).status_code == 200
         assert client.post("/", environ_overrides={"PATH_INFO": "/app", "QUERY_STRING": query}).status_code in (
             400,
             413,

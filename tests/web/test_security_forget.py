@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,9 +40,8 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database(f"sqlite:///{tmp_path / 'b24app.db'}")
-    made.migrate()
+def database(tmp_path: Path, sqlite_file: Path) -> Iterator[Database]:
+    made = Database(f"sqlite:///{shutil.copy(sqlite_file, tmp_path / 'b24app.db')}")
     for number, member_id in enumerate(("m", "another")):
         place = {"client_id": member_id, "host": f"{member_id}.bitrix24.ru", "user_id": 1}
         endpoint = f"https://{member_id}.bitrix24.ru/rest/"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -46,12 +47,13 @@ def oauth(portal: Server) -> Iterator[Oauth]:
 
 
 @pytest.fixture
-def services(tmp_path: Path, portal: Server, oauth: Oauth, redis_url: str) -> Iterator[Services]:
+def services(tmp_path: Path, sqlite_file: Path, portal: Server, oauth: Oauth, redis_url: str) -> Iterator[Services]:
     """An installed portal with its owner's token and something in the inbox."""
-    text = settings_text(portal.host, oauth.url) + f'[database]\nurl = "sqlite:///{tmp_path / "removal.db"}"\n'
-    made = build(parse(text), CATALOGUE, redis_url)
+    file = shutil.copy(sqlite_file, tmp_path)
+    made = build(
+        parse(settings_text(portal.host, oauth.url) + f'[database]\nurl = "sqlite:///{file}"\n'), CATALOGUE, redis_url
+    )
     made.redis.flushdb()
-    made.database.migrate()
     install(made, portal)
     made.tokens.store(MEMBER, 1, "owner", "access-0", "refresh-0", datetime.now(UTC) + HOUR)
     yield made
