@@ -12,6 +12,7 @@ from journeys.shop import Shop
 
 from .stage import running_stage
 from .tally import Tally
+from .trials import RED
 
 SEED = int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randrange(1_000_000))
 TALLY = pytest.StashKey[Tally]()
@@ -21,7 +22,7 @@ ELSEWHERE = ("test_faults.py", "test_storm.py", "test_sms.py", "test_installatio
 
 def pytest_configure(config: pytest.Config) -> None:
     """Begins the table."""
-    config.stash[TALLY] = Tally()
+    config.stash[TALLY] = Tally(apart={RED})
 
 
 def pytest_report_header() -> str:

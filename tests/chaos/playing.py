@@ -56,10 +56,10 @@ class Player:
         return met, (compare_in_doubt if fault.in_doubt else compare)(self.clean, got)
 
 
-def sweep(player: Player, faults: Iterable[Fault], tally: Tally, part: str) -> list[str]:
+def sweep(player: Player, faults: Iterable[Fault], tally: Tally, part: str, name: str = "") -> list[str]:
     """Plays the scene once with each fault; returns what went wrong, in words."""
     began = time.monotonic()
-    row = tally.row(part, player.scene.name)
+    row = tally.row(part, name or player.scene.name)
     wrong = []
     for fault in faults:
         met, outcome = player.suffer(fault)

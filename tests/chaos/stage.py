@@ -13,7 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
@@ -24,6 +24,7 @@ import sqlalchemy as sa
 from fake_gateway import FakeGateway
 from journeys.office import ANNA, HEAD, Office, playbook, running_office
 from journeys.shop import Shop
+from rq import Worker
 
 from b24app.engine.inbox import Inbox
 from b24app.engine.jobs import Doorbell
@@ -179,8 +180,8 @@ class Stage(Office):
         super().settle(max(seconds, 60.0), hurry=hurry)
 
     def hurry(self) -> None:
-        """Lets the time pass in which the portal's counter runs empty, for which work was postponed, and until the clock
-        looks at the leases of the dead.
+        """Lets time pass: the portal's counter runs empty, what was postponed is due, the clock looks at the leases of
+        the dead.
         """
         self.forget_rate()
         super().hurry()
@@ -194,9 +195,13 @@ class Stage(Office):
     def fire(self, code: str, seconds: float = 30.0) -> None:
         """Lets the time of our timers of this code come, and waits until the clock has seen it."""
         self.hurry_timers(code)
+        self.until(lambda: not self.late_timers(code), f"the timers {code}", seconds)
+
+    def late_timers(self, code: str) -> bool:
+        """Tells whether a timer of this code is due and was not fired yet."""
         table = schema.timers
-        late = sa.select(table.c.id).where(table.c.code == code, table.c.due_at <= datetime.now(UTC))
-        self.until(lambda: not self.rows(late), f"the timers {code}", seconds)
+        due = sa.and_(table.c.code == code, table.c.due_at <= datetime.now(UTC))
+        return bool(self.rows(sa.select(table.c.id).where(due)))
 
     # processes
 
@@ -222,12 +227,31 @@ class Stage(Office):
             if guard:
                 self.unguarded[kind] = guard
         self.restart(*names)
-        if "web" in names:
-            self.until(self.answers, "the web answers", 60)
+        self.until(lambda: all(map(self.is_up, names)), f"{names} work", 90)
+
+    @contextmanager
+    def logs_elsewhere(self, names: Iterable[str]) -> Iterator[None]:
+        """Starts these processes again with logs that are no files, as a journal's are."""
+        kept = dict(self._logs)
+        with Path(os.devnull).open("ab") as nowhere:
+            self._logs.update(dict.fromkeys(names, nowhere))
+            self.restart(*names)
+            self.until(lambda: all(map(self.is_up, names)), f"{names} work", 90)
+            yield
+            self._logs.update(kept)
+        self.restart(*names)
+
+    def is_up(self, name: str) -> bool:
+        """Tells whether the process is ready to work: it answers, or waits for a ring."""
+        if name == "web":
+            return self.answers()
+        if name not in self.workers:
+            return True
+        return self.processes[name].pid in {worker.pid for worker in Worker.all(connection=self.redis)}
 
 
 @contextmanager
-def running_stage(folder: Path, *, workers: int = 3) -> Iterator[Shop]:
+def running_stage(folder: Path, *, workers: int = 2) -> Iterator[Shop]:
     """Yields the shop that measures, with an SMS provider, on an ordinary morning which is kept as `morning`."""
     text = playbook(quiet_from="00:00:00", quiet_to="00:00:00", when_nobody='"wait"')
     told = f'missed_call_sms = {{ to = [{ANNA}, {HEAD}], text = "Пропущен {{phone}}" }}\n'

@@ -37,6 +37,8 @@ class Tally:
     """All lines, in the order in which they began, in named parts."""
 
     parts: dict[str, dict[str, Row]] = field(default_factory=dict)
+    apart: set[str] = field(default_factory=set)
+    """Parts that do not count in the sum of everything: there, red is right."""
 
     def row(self, part: str, name: str) -> Row:
         """Returns the line of this name, a new one where there is none."""
@@ -51,10 +53,10 @@ class Tally:
             total = Row(f"  = {part}")
             for row in rows.values():
                 yield _line(row, indent="  ")
-                for sum in (total, every):
+                for sum in (total, *([every] if part not in self.apart else [])):
                     for name in ("tried", "survived", "lost", "doubled", "unmet", "seconds"):
                         setattr(sum, name, getattr(sum, name) + getattr(row, name))
-            if len(rows) > 1:
+            if len(rows) > 1 and part not in self.apart:
                 yield _line(total)
         yield _line(every)
 

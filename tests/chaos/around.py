@@ -1,0 +1,464 @@
+"""What stands around the application goes wrong while enquiries come: Redis, database, disk, clock, web, portal,
+tokens, events, an upgrade (T3, T4, T6, T8-T10, T16). Nothing that was acknowledged is lost, nothing is done twice.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import resource
+import signal
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing, nullcontext
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from journeys.office import MANAGERS, playbook
+from journeys.shop import Shop
+from journeys.test_storm import Enquiries, ring
+
+from b24app.store import schema
+
+from .faults import Fault
+from .playing import Player, sweep
+from .scenes import SCENES
+from .stage import Stage
+from .tally import Tally
+
+
+class Storm:
+    """Enquiries that come in waves while something goes wrong, and what became of them."""
+
+    def __init__(self, shop: Shop, tally: Tally, name: str, part: str = "around") -> None:
+        self.shop = shop
+        self.stage: Stage = shop.office  # type: ignore[assignment]
+        self.row = tally.row(part, name)
+        self.waves: list[Enquiries] = []
+        self.stage.back("morning")
+        self.stage.at_work(*MANAGERS)
+        self.last = self.stage.portal.last
+        self.began = time.monotonic()
+
+    def wave(self, unknown: int = 3, known: int = 1) -> None:
+        """So many unknown numbers and known clients call in vain."""
+        self.waves.append(ring(self.stage, unknown, known))
+
+    def wait(self, seconds: float) -> None:
+        """Lets real time pass."""
+        until = time.monotonic() + seconds
+        self.stage.until(lambda: time.monotonic() >= until, "time", seconds + 10)
+
+    def end(self, *, reconcile: bool = True) -> None:
+        """Lets everything come to rest and be compared with the portal, and counts what is lost and doubled."""
+        stage = self.stage
+        stage.pardon()
+        stage.settle(120)
+        if reconcile:
+            stage.hurry_timers("call_lost")
+            stage.reconcile()
+            stage.settle(120)
+        every = Enquiries(
+            tuple(id for wave in self.waves for id in wave.leads),
+            tuple(id for wave in self.waves for id in wave.contacts),
+        )
+        lost, doubled = every.outcome(stage)
+        sent = Counter((one["to"], one["msg"]) for one in self.shop.provider.sent)
+        doubled += sum(count > 1 for count in sent.values())
+        lost += len(self.unkept()) + len(stage.rows(unfinished()))
+        self.row.add(lost, doubled)
+        self.row.seconds += time.monotonic() - self.began
+        assert (lost, doubled) == (0, 0), f"{self.unkept()}\n{stage.unfinished()}"
+
+    def unkept(self) -> list[str]:
+        """Events that we acknowledged and did not keep: each 200 is a row, or a robot's answer is owed."""
+        table = schema.deliveries
+        told = Counter(
+            one["entity"]
+            for one in self.stage.portal.ledger(self.last, "event")
+            if one["status"] == 200 and one["event"] == "ONCRMLEADADD"
+        )
+        kept = {row["entity"] for row in self.stage.rows(sa.select(table.c.entity).where(table.c.kind == "event"))}
+        return [entity for entity in told if entity.replace(" ", ":") not in kept]
+
+
+def unfinished() -> sa.Select[Any]:
+    """Deliveries that ended badly, or never: with one fault at a time there is no reason for either."""
+    table = schema.deliveries
+    return sa.select(table.c.id).where(table.c.state.in_(("failed", "waiting", "running")))
+
+
+@pytest.fixture
+def storm(shop: Shop, tally: Tally, request: pytest.FixtureRequest) -> Storm:
+    """Enquiries on an ordinary morning; the line of the table has the test's name."""
+    name = request.node.name.removeprefix("test_").replace("_", " ")
+    return Storm(shop, tally, name)
+
+
+# Redis
+
+
+def test_redis_hangs_for_5_s(storm: Storm) -> None:
+    storm.wave()
+    storm.stage.pause("redis")
+    try:
+        storm.wave()
+        storm.wait(5)
+    finally:
+        storm.stage.go_on("redis")
+    storm.wave()
+    storm.end()
+
+
+def test_redis_is_out_of_memory(storm: Storm) -> None:
+    storm.wave()
+    storm.stage.redis.config_set("maxmemory", 1)
+    try:
+        storm.wave()
+        storm.wait(3)
+    finally:
+        storm.stage.redis.config_set("maxmemory", 0)
+    storm.wave()
+    storm.end()
+
+
+def test_redis_has_something_else_under_our_key(storm: Storm) -> None:
+    storm.wave()
+    storm.stage.redis.delete("rq:queue:b24app")
+    storm.stage.redis.set("rq:queue:b24app", "not a list")
+    storm.wave()
+    storm.wait(2)
+    storm.stage.redis.flushall()
+    storm.wave()
+    storm.end()
+
+
+def test_redis_dies_and_its_file_is_torn(storm: Storm) -> None:
+    storm.wave()
+    storm.stage.kill("redis")
+    storm.wave()
+    files = sorted((storm.stage.folder / "redis" / "appendonlydir").glob("*.incr.aof"))
+    for file in files:
+        with file.open("rb+") as torn:
+            torn.truncate(max(0, file.stat().st_size - 7))
+    storm.stage.start("redis")
+    storm.stage.until(storm.stage.redis_answers, "Redis is back", 30)
+    storm.wave()
+    storm.end()
+    assert files
+
+
+# the database and the disk
+
+
+def test_database_is_locked_for_10_s(storm: Storm) -> None:
+    storm.wave()
+    with closing(sqlite3.connect(storm.stage.folder / "b24app.db", timeout=15, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        storm.wave()
+        storm.wait(10)
+        other.execute("ROLLBACK")
+    storm.wave()
+    storm.end()
+
+
+def members(stage: Stage, name: str) -> list[int]:
+    """The pids of a process of ours and of those that it started."""
+    group = stage.processes[name].pid
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue  # it ended meanwhile
+        if int(fields[2]) == group:
+            found.append(int(stat.parent.name))
+    return found
+
+
+def limit_files(stage: Stage, size: int) -> None:
+    """No file of web, workers and clock may grow beyond this: a full disk, for them alone."""
+    for name in ("web", "clock", *stage.workers):
+        for pid in members(stage, name):
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+@pytest.mark.parametrize("logs", ["elsewhere", "there too"])
+def test_disk_is_full_and_logs_are(storm: Storm, logs: str) -> None:
+    stage = storm.stage
+    names = ("web", "clock", *stage.workers)
+    with stage.logs_elsewhere(names) if logs == "elsewhere" else nullcontext():
+        storm.wave()
+        stage.settle()
+        limit_files(stage, 1)
+        last = stage.portal.last
+        storm.wave()
+        stage.until(stage.is_quiet, "the portal has told it", 60)
+        statuses = {one["status"] for one in stage.portal.ledger(last, "event")}
+        stage.restart(*names)  # whoever is started anew may write again
+        stage.until(lambda: all(map(stage.is_up, names)), "all of them", 90)
+    storm.wave()
+    storm.end()
+    assert statuses == {503}
+
+
+# workers, clock, web
+
+
+def test_worker_hangs_for_ever(storm: Storm) -> None:
+    stage = storm.stage
+    stage.settle()
+    last = stage.portal.last
+    stage.portal.fault("crm.timeline.comment.add", "delay", when="after", seconds=1)
+    storm.wave()
+    hung = stage.until(lambda: stage.took_fault(last)() and stage.holder(), "a worker at work", 30)
+    stage.pause(hung)
+    table = schema.deliveries
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    stage.until(lambda: stage.holder() == hung, "only that one works", 30)
+    stage.write(sa.update(table).where(table.c.state == "running").values(lease_until=past))  # its lease is over
+    stage.ring()
+    stage.until(lambda: stage.open_deliveries() == 0 or stage.hurry(), "the other one goes on", 60)
+    stage.go_on(hung)
+    storm.wave()
+    storm.end()
+
+
+def late(stage: Stage, code: str) -> None:
+    """A day without a clock: nothing fires, everything is a day late, and then it comes back."""
+    stage.kill("clock")
+    table = schema.timers
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    stage.write(
+        sa.update(table).where(table.c.code == code).values(due_at=yesterday),
+        sa.update(schema.deliveries).where(schema.deliveries.c.code == "reconcile").values(received_at=yesterday),
+    )
+    stage.start("clock")
+
+
+def killed_at_its_point(stage: Stage, code: str) -> None:
+    """The clock dies when it has fired timers and told nobody yet."""
+    stage.kill("clock")
+    stage.hurry_timers(code)
+    marker = stage.mark("clock_after_timers")
+    marker.unlink(missing_ok=True)
+    stage.start("clock", crash=f"clock_after_timers:{marker}")
+    stage.until(marker.exists, "the clock's death", 60)
+
+
+def killed_by_signal(stage: Stage, code: str) -> None:
+    """The clock dies somewhere."""
+    stage.hurry_timers(code)
+    stage.restart("clock")
+
+
+def two_clocks(stage: Stage, code: str) -> None:
+    """Two clocks see the same timers."""
+    stage.start("clock-2")
+    stage.hurry_timers(code)
+
+
+WAYS: dict[str, Callable[[Stage, str], None]] = {
+    "clock away for a day": late,
+    "clock killed after its timers": killed_at_its_point,
+    "clock killed": killed_by_signal,
+    "two clocks": two_clocks,
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_timers_fire_once(shop: Shop, tally: Tally, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = []
+    for scene in SCENES:
+        if not scene.name.startswith("timer:"):
+            continue
+        player = Player(shop, scene)
+        stage = player.stage
+
+        def fire(code: str, seconds: float = 60, stage: Stage = stage) -> None:
+            WAYS[way](stage, code)
+            stage.until(lambda: not stage.late_timers(code), f"the timers {code}", seconds)
+
+        monkeypatch.setattr(stage, "fire", fire)
+        wrong += sweep(player, [Fault(way, scene.name)], tally, "timers", way)
+        monkeypatch.undo()
+        if "clock-2" in stage.processes:
+            stage.kill("clock-2")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["politely", "at once"])
+def test_web_is_restarted_under_load(storm: Storm, how: signal.Signals) -> None:
+    stage = storm.stage
+    for number in range(24):
+        storm.wave(1, number % 2)
+        if number in (5, 13):
+            stage.processes["web"].send_signal(how)
+    stage.until(stage.answers, "the web answers", 60)
+    storm.wave()
+    storm.end()
+
+
+# the portal
+
+TROUBLES: dict[str, dict[str, Any]] = {
+    "500": {"effect": "status", "status": 500},
+    "502": {"effect": "html", "status": 502},
+    "504": {"effect": "html", "status": 504},
+    "HTML": {"effect": "html", "status": 200},
+    "nothing": {"effect": "empty"},
+    "half of it": {"effect": "truncate"},
+    "by hanging up": {"effect": "drop"},
+    "too late": {"effect": "delay", "seconds": 61},
+}
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_portal_answers(storm: Storm, trouble: str, when: str) -> None:
+    stage = storm.stage
+    slow = "seconds" in TROUBLES[trouble]
+    if slow:  # the cloud cuts after 60 s of its clock, which runs faster here
+        stage.control("POST", "limits", {"enabled": True})
+        stage.control("POST", "time", {"speed": 20})
+    try:
+        stage.control("POST", "faults", {"method": "*", "count": 12, "when": when, **TROUBLES[trouble]})
+        storm.wave()
+        last = storm.last
+        stage.until(lambda: stage.hurry() or len(stage.portal.ledger(last, "fault")) >= 12, "the trouble", 120)
+        storm.wave()
+        stage.settle(120)
+    finally:
+        stage.control("POST", "time", {"speed": 1})
+        stage.control("POST", "limits", {"enabled": False})
+    storm.end()
+
+
+# tokens
+
+
+def renewed_at_once(shop: Shop, guard: str = "") -> tuple[int, int]:
+    """Lets the token expire while both workers need it; returns (what is lost, renewals beyond the one that is due)."""
+    storm = Storm(shop, Tally(), "")
+    stage = storm.stage
+    stage.without(guard, *stage.workers)
+    last = stage.portal.last
+    stage.portal.fault("oauth", "delay", seconds=2, count=9)
+    stage.tokens_expire()
+    storm.wave(4, 2)
+    stage.until(lambda: stage.hurry() or not stage.open_deliveries(), "silence", 90)
+    renewals = [one for one in stage.portal.ledger(last, "oauth") if one.get("grant_type") == "refresh_token"]
+    stage.pardon()
+    if guard:
+        stage.without("", *stage.workers)
+        return 0, len(renewals) - 1
+    storm.end()
+    return storm.row.lost, storm.row.doubled + len(renewals) - 1
+
+
+def test_token_expires_and_two_processes_need_it(shop: Shop, tally: Tally) -> None:
+    lost, doubled = renewed_at_once(shop)
+    tally.row("around", "token expires, two processes need it").add(lost, doubled)
+    assert (lost, doubled) == (0, 0)
+
+
+def test_token_of_the_owner_is_dead_and_there_is_a_spare(storm: Storm) -> None:
+    stage = storm.stage
+    stage.portal.set_person(2, admin=True)
+    assert stage.portal.open(2)["status"] == 200
+    people = stage.rows(sa.select(schema.tokens.c.user_id))
+    assert {row["user_id"] for row in people} >= {1, 2}
+    storm.wave()
+    stage.control("POST", "tokens", {"action": "revoke", "client_id": stage.portal.client_id, "user_id": 1})
+    storm.wave()
+    storm.end()
+
+
+def test_portal_is_renamed_in_the_middle(storm: Storm) -> None:
+    stage = storm.stage
+    storm.wave()
+    port = stage.portal.url.rsplit(":", 1)[1]
+    stage.control("PATCH", "settings", {"rename_to": f"localhost:{port}"})
+    storm.wave()
+    stage.settle()
+    stage.control("PATCH", "settings", {"rename_to": f"127.0.0.1:{port}"})
+    storm.end()
+
+
+# events
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"action": "duplicate", "seconds": 0.3},
+        {"action": "reorder", "seconds": 0.5},
+        {"action": "delay", "seconds": 3},
+    ],
+    ids=lambda rule: rule["action"],
+)
+def test_events_come_otherwise(storm: Storm, rule: dict[str, Any]) -> None:
+    for _ in range(4):
+        storm.stage.control("POST", "event-rules", {"event": "*", "count": 8, **rule})
+        storm.wave(3, 1)
+    storm.end()
+
+
+def test_events_are_lost_5_percent(storm: Storm, chance: random.Random) -> None:
+    for _ in range(10):
+        storm.wave(2, 0)
+        if chance.random() < 0.3:  # one call is some six events
+            storm.stage.control("POST", "event-rules", {"event": "*", "count": 1, "action": "lose"})
+    storm.stage.control("POST", "event-rules", {"event": "ONCRMLEADADD", "count": 2, "action": "lose"})
+    storm.wave(2, 0)
+    storm.end()
+
+
+# an upgrade
+
+
+def test_playbook_changes_while_deliveries_wait(storm: Storm) -> None:
+    stage = storm.stage
+    before = stage.playbook.read_text("utf-8")
+    stage.kill(*stage.workers)
+    storm.wave()
+    stage.until(stage.is_quiet, "the portal has told it", 30)
+    other = playbook(order='"least_loaded"', call_deadline_minutes="30", limit_open="20")
+    stage.write_config(other)
+    stage.restart("web", "clock")
+    stage.start(*stage.workers)
+    storm.wave()
+    try:
+        storm.end()
+    finally:
+        stage.write_config(before)
+        stage.restart("web", "clock", *stage.workers)
+        stage.until(stage.answers, "the web answers", 60)
+
+
+def test_deliveries_of_an_older_version_wait(storm: Storm) -> None:
+    """What newer versions added to payloads and commands is not in them; each of these has a value by default."""
+    stage = storm.stage
+    stage.portal.fault("batch", "error", error="QUERY_LIMIT_EXCEEDED", status=503, count=40)
+    storm.wave()
+    stage.until(lambda: stage.rows(sa.select(schema.commands.c.id).where(schema.commands.c.state == "written")), "", 40)
+    stage.kill(*stage.workers)
+    commands, deliveries = schema.commands, schema.deliveries
+    defaults: dict[str, Any] = {"instead": {}, "after": None, "otherwise": None, "needs": []}
+    for row in stage.rows(sa.select(commands.c.id, commands.c.command)):
+        older = {key: value for key, value in row["command"].items() if defaults.get(key, ...) != value}
+        older["again"] = {key: value for key, value in older["again"].items() if (key, value) != ("exact", False)}
+        stage.write(sa.update(commands).where(commands.c.id == row["id"]).values(command=older))
+    for row in stage.rows(sa.select(deliveries.c.id, deliveries.c.payload)):
+        older = {key: value for key, value in row["payload"].items() if key not in ("looks", "ts")}
+        stage.write(
+            sa.update(deliveries).where(deliveries.c.id == row["id"]).values(payload=json.loads(json.dumps(older)))
+        )
+    stage.pardon()
+    stage.start(*stage.workers)
+    storm.end()

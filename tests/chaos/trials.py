@@ -1,0 +1,62 @@
+"""Runs with one guard taken away: a fault that the application survives must be seen then, as lost or doubled."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from journeys.shop import Shop
+
+from .digest import Outcome
+from .faults import Fault
+from .playing import Player
+from .scenes import SCENES
+from .tally import Tally
+
+RED = "guards taken away: each run must be red"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A guard, the scene and the fault with which it is missed, and in which processes it stands."""
+
+    guard: str
+    scene: str
+    fault: Callable[[Player], Fault]
+    processes: tuple[str, ...] = ()
+
+    def run(self, shop: Shop, tally: Tally) -> Outcome:
+        """Plays the scene with the fault and without the guard; the same with the guard is a part of the sweep."""
+        began = time.monotonic()
+        player = Player(shop, next(scene for scene in SCENES if scene.name == self.scene))
+        fault = self.fault(player)
+        names = self.processes or player.stage.workers
+        player.stage.without(self.guard, *names)
+        try:
+            met, outcome = player.suffer(fault)
+        finally:
+            player.stage.without("", *names)
+        assert met, f"{self.guard}: the fault found nothing to break"
+        row = tally.row(RED, self.guard)
+        row.add(sum(outcome.lost.values()), sum(outcome.doubled.values()))
+        row.seconds += time.monotonic() - began
+        return outcome
+
+
+def _at(way: str, method: str) -> Callable[[Player], Fault]:
+    return lambda player: next(f for f in player.faults() if f.way == way and f.at.startswith(method))
+
+
+def _slow(method: str, seconds: float) -> Callable[[Player], Fault]:
+    rule = {"method": method, "effect": "delay", "seconds": seconds}
+    return lambda player: Fault("slow", method, (rule,))
+
+
+TRIALS = (
+    Trial("journal", "web form", _at("killed after", "crm.item.update")),
+    Trial("look-up", "web form", _at("answer lost", "crm.item.update")),
+    Trial("claim lease", "web form", _slow("crm.timeline.comment.add", 6)),
+    Trial("queue transaction", "timer: reminder", lambda _: Fault("killed", "", mark="queue transaction"), ("clock",)),
+)
+"""The token's lease has a test of its own: what is doubled without it are renewals, not lines of the portal."""
