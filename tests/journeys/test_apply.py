@@ -32,7 +32,7 @@ from sandbox.client import Sandbox
 from .office import Office, running_office
 
 LEAD = 1
-OWN_FIELDS = ("THEME", "CLIENT_TYPE", "PRELIMINARY_SUM", "ADDRESS", "DECLINE")
+OWN_FIELDS = ("THEME", "CLIENT_TYPE", "PRELIMINARY_SUM", "ADDRESS", "DECLINE", "MEASURER", "MEASURE_AT")
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -253,7 +253,7 @@ def test_a_lost_answer_is_looked_up_and_nothing_is_made_twice(ground: Ground, me
     assert failed(ground.apply()) == []
     assert ground.changes() == []
     made = [entry["code"] for entry in ground.effects(0) if entry["change"] == "create"]
-    assert len(made) == len(set(made)) == 7
+    assert len(made) == len(set(made)) == 2 + len(OWN_FIELDS)
     assert len([entry for entry in ground.portal.ledger(0, "effect") if entry["type"] == "file"]) == 1
     rows = Applied(ground.services.database, ground.member_id).rows()
     assert {row.name for row in rows if row.made and ("stage" in row.name or "field" in row.name)} == {
@@ -316,7 +316,7 @@ def test_killed_after_every_single_command_it_goes_on_where_it_stood(ground: Gro
             break
         died += 1
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert died == 11  # three names, two stages, five fields, a picture
+    assert died == 3 + 2 + len(OWN_FIELDS) + 1  # names, stages, fields, a picture
     assert ground.state() == "applied"
     assert ground.changes() == []
     rows = {row.name: row for row in Applied(ground.services.database, ground.member_id).rows()}
