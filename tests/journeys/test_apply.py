@@ -258,7 +258,7 @@ def test_a_lost_answer_is_looked_up_and_nothing_is_made_twice(ground: Ground, me
     rows = Applied(ground.services.database, ground.member_id).rows()
     assert {row.name for row in rows if row.made and ("stage" in row.name or "field" in row.name)} == {
         "lead.stage:offer_sent", "lead.stage:measurement", "lead.field:theme", "lead.field:client_type",
-        "lead.field:preliminary_sum", "lead.field:address",
+        "lead.field:preliminary_sum", "lead.field:address", "lead.field:measurer", "lead.field:measure_at",
     }  # fmt: skip
 
 
