@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -24,6 +24,7 @@ import sqlalchemy as sa
 from fake_gateway import FakeGateway
 from journeys.office import ANNA, HEAD, Office, playbook, running_office
 from journeys.shop import Shop
+from redis import RedisError
 from rq import Worker
 
 from b24app.engine.inbox import Inbox
@@ -183,7 +184,8 @@ class Stage(Office):
         """Lets time pass: the portal's counter runs empty, what was postponed is due, the clock looks at the leases of
         the dead.
         """
-        self.forget_rate()
+        with suppress(RedisError):  # it may be away just now
+            self.forget_rate()
         super().hurry()
         if self.inbox.free_leases_of_the_dead():
             self.ring()

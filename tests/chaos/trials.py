@@ -6,12 +6,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from journeys.shop import Shop
-
 from .digest import Outcome
 from .faults import Fault
 from .playing import Player
-from .scenes import SCENES
 from .tally import Tally
 
 RED = "guards taken away: each run must be red"
@@ -26,17 +23,12 @@ class Trial:
     fault: Callable[[Player], Fault]
     processes: tuple[str, ...] = ()
 
-    def run(self, shop: Shop, tally: Tally) -> Outcome:
-        """Plays the scene with the fault and without the guard; the same with the guard is a part of the sweep."""
+    def run(self, player: Player, tally: Tally) -> Outcome:
+        """Plays the scene with the fault and without the guard, which stays away; with it, the sweep plays the same."""
         began = time.monotonic()
-        player = Player(shop, next(scene for scene in SCENES if scene.name == self.scene))
         fault = self.fault(player)
-        names = self.processes or player.stage.workers
-        player.stage.without(self.guard, *names)
-        try:
-            met, outcome = player.suffer(fault)
-        finally:
-            player.stage.without("", *names)
+        player.stage.without(self.guard, *(self.processes or player.stage.workers))
+        met, outcome = player.suffer(fault)
         assert met, f"{self.guard}: the fault found nothing to break"
         row = tally.row(RED, self.guard)
         row.add(sum(outcome.lost.values()), sum(outcome.doubled.values()))

@@ -1,0 +1,33 @@
+"""Everything at once, by chance from the printed seed, for as long as CHAOS_MINUTES says (T2, T8, T14, T17)."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+
+from journeys.office import MANAGERS
+from journeys.shop import Shop
+
+from .life import Life, verdict
+from .scenes import CLIENT
+from .tally import Tally
+
+MINUTES = float(os.environ.get("CHAOS_MINUTES") or 10)
+
+
+def test_a_department_lives_through_every_misfortune_at_random(shop: Shop, tally: Tally, chance: random.Random) -> None:
+    began = time.monotonic()
+    shop.office.back("morning")
+    shop.office.at_work(*MANAGERS)
+    shop.portal.place_robot(1, CLIENT, "stage_hint", properties={"text": "Позвоните"})
+    life = Life(shop, chance)
+    life.live(MINUTES * 60)
+    life.rest()
+    found = verdict(life)
+    row = tally.row("by chance", f"{len(life.leads)} leads, {sum(life.acts.values())} acts")
+    row.tried = sum(life.misfortunes.values())
+    row.lost, row.doubled = len(found.lost), len(found.doubled)
+    row.survived = row.tried if found.good else 0
+    row.seconds = time.monotonic() - began
+    assert found.good, f"{found}\npeople: {dict(life.acts)}\nmisfortunes: {dict(life.misfortunes)}"
