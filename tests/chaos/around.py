@@ -19,15 +19,15 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from journeys.office import MANAGERS, playbook
-from journeys.shop import Shop
+from journeys.office import ANNA, MANAGERS, new_phone, playbook
+from journeys.shop import ADDRESS, DATE, MEASUREMENT, Shop
 from journeys.test_storm import Enquiries, ring
 
 from b24app.store import schema
 
 from .faults import Fault
 from .playing import Player, sweep
-from .scenes import SCENES
+from .scenes import DECLINE, SCENES, list_value, phone
 from .stage import HELD_SECONDS, Stage
 from .tally import Tally
 
@@ -459,3 +459,20 @@ def test_deliveries_of_an_older_version_wait(storm: Storm) -> None:
     stage.pardon()
     stage.start(*stage.workers)
     storm.end()
+
+
+# what only a late look finds
+
+
+def test_client_declines_before_his_date_was_seen(storm: Storm) -> None:
+    """The card has a date that nobody booked, and the client needs no measurer any more."""
+    stage, shop = storm.stage, storm.shop
+    stage.pause(*stage.workers)
+    made = stage.portal.create_item(
+        1, {"title": "Кухня", "assignedById": ANNA, "stageId": MEASUREMENT, "fm": phone(new_phone()),
+            ADDRESS: "Мира, 5", DATE: shop.day(5).isoformat()}, user_id=ANNA,
+    )  # fmt: skip
+    stage.portal.change_item(1, made["id"], {"stageId": "JUNK", DECLINE: list_value(shop, DECLINE)}, user_id=ANNA)
+    stage.go_on(*stage.workers)
+    storm.end()
+    assert shop.entries(made["id"]) == []

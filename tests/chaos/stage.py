@@ -181,9 +181,10 @@ class Stage(Office):
         super().settle(max(seconds, 60.0), hurry=hurry)
 
     def hurry(self) -> None:
-        """Lets time pass: the portal's counter runs empty, what was postponed is due, the clock looks at the leases of
+        """Lets time pass: the portal's counters run empty, what was postponed is due, the clock looks at the leases of
         the dead.
         """
+        self.control("POST", "limits", {"reset": True})
         with suppress(RedisError):  # it may be away just now
             self.forget_rate()
         super().hurry()
