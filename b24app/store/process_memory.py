@@ -285,9 +285,9 @@ def _answered(memory: Memory) -> Iterable[tuple[int, int]]:
     if not wanted:
         return
     rows = memory.connection.execute(
-        sa.select(commands.c.delivery_id, commands.c.command, commands.c.result).where(
-            commands.c.delivery_id.in_(wanted), commands.c.state == "done"
-        )
+        sa.select(commands.c.delivery_id, commands.c.command, commands.c.result)
+        .where(commands.c.delivery_id.in_(wanted), commands.c.state == "done")
+        .order_by(commands.c.id)  # two who put numbers in meet in the same order
     ).mappings()
     for row in rows:
         for stand_in in wanted[row["delivery_id"]]:
