@@ -50,7 +50,10 @@ class Player:
     def suffer(self, fault: Fault) -> tuple[bool, Outcome]:
         """Plays the scene with the fault; returns whether it happened, and what is lost or doubled by it."""
         last = self.stage.portal.last
-        got = self.play(fault)
+        try:
+            got = self.play(fault)
+        except AssertionError as error:  # what people wait for does not come, or it never ends
+            return True, Outcome(Counter({("end", str(error)): 1}), Counter())
         met = was_met(self.shop, fault, last)
         self.stage.pardon()
         return met, (compare_in_doubt if fault.in_doubt else compare)(self.clean, got)

@@ -92,8 +92,10 @@ class Stage(Office):
         self._kept_at[name] = _microseconds()
 
     def back(self, name: str) -> None:
-        """Puts everything back to the state kept under this name; nothing may be going on."""
+        """Puts everything back to the state kept under this name; who is still at work after a failed run is ended."""
         self.pardon()
+        if self.open_deliveries():
+            self.restart(*self.workers)
         self.control("DELETE", "event-rules")
         self.provider.clear()
         self.control("POST", f"snapshots/{name}/restore")
