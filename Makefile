@@ -7,16 +7,19 @@ BIN := .venv/bin
 APP_STAMP := .venv/.installed-app
 DEV_STAMP := .venv/.installed-dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes
+CHAOS ?= $(addprefix tests/chaos/,guards.py sweep.py around.py random_run.py) \
+	$(addprefix tests/journeys/,test_faults.py test_storm.py test_sms.py test_installation.py)
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 	--strip-extras --allow-unsafe
 
-.PHONY: help setup demo test check bench fuzz audit screenshots run lock clean
+.PHONY: help setup demo test check chaos bench fuzz audit screenshots run lock clean
 
 help:
 	@echo 'make demo         учебный портал и сцена: пропущенный звонок находит менеджера / the scene on a sandbox portal'
 	@echo 'make run          рабочий запуск по config.toml / run by config.toml'
 	@echo 'make test         все проверки и тесты / every check and test'
 	@echo 'make check        только проверки кода / only the checks of the code'
+	@echo 'make chaos        отказы: долго, docs/chaos.md / every fault, takes long'
 	@echo 'make bench        измерения / measurements'
 	@echo 'make fuzz         100 000 испорченных запросов ко всем дверям / broken requests to every door; SEED=... repeats them'
 	@echo 'make audit        известные уязвимости закреплённых пакетов / known vulnerabilities of the pinned packages'
@@ -39,6 +42,9 @@ check: $(DEV_STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+chaos: $(DEV_STAMP)
+	@$(BIN)/python -m pytest --override-ini timeout=3600 $(CHAOS)
 
 bench: $(DEV_STAMP) $(BIN)/.browser
 	@$(BIN)/python -m benchmarks

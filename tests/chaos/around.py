@@ -231,6 +231,22 @@ def test_worker_hangs_for_ever(storm: Storm) -> None:
     storm.end()
 
 
+@pytest.mark.parametrize("method", ["crm.timeline.comment.add", "api/tasks.task.add"])
+def test_dead_worker_and_a_slow_portal(storm: Storm, method: str) -> None:
+    """Whoever asked is no more, and the portal is still at it: a look-up now finds nothing."""
+    stage = storm.stage
+    stage.settle()
+    last = stage.portal.last
+    stage.portal.fault(method, "delay", seconds=8)
+    storm.wave()
+    slow = time.monotonic() + 9
+    victim = stage.until(lambda: stage.took_fault(last)() and stage.holder(), "a worker at work", 30)
+    stage.kill(victim)
+    stage.start(victim)
+    stage.until(lambda: time.monotonic() > slow, "the portal is through", 30)
+    storm.end()
+
+
 def late(stage: Stage, code: str) -> None:
     """A day without a clock: nothing fires, everything is a day late, and then it comes back."""
     stage.kill("clock")

@@ -64,6 +64,7 @@ class Life:
         self.client_type = list_value(shop, CLIENT_TYPE)
         self.reasons = [list_value(shop, DECLINE, name) for name in ("Не устроила цена", "Выбрал других")]
         self.hung: dict[str, float] = {}
+        self.began = self.stage.portal.last
 
     def live(self, seconds: float) -> None:
         """Lets people act and misfortunes come for so long."""
@@ -422,8 +423,9 @@ def verdict(life: Life) -> Verdict:
     _tasks(life, seen, found)
     _visits(life, seen, found)
     _messages(life, found)
-    for run in seen["workflows"]:
-        if run["status"] in ("waiting", "running"):
+    heard = {one["workflow"] for one in life.stage.portal.ledger(life.began, "robot") if one["status"] == 200}
+    for run in seen["workflows"]:  # one that never reached us waits for the portal's own time-out
+        if run["status"] in ("waiting", "running") and run["id"] in heard:
             found.lost.append(f"a robot waits: {run['robots']} of {run['item_id']}")
     table = schema.deliveries
     for row in life.stage.rows(sa.select(table).where(table.c.state.in_(("waiting", "running", "failed")))):

@@ -46,10 +46,10 @@ class Tally:
 
     def lines(self) -> Iterable[str]:
         """Yields the table as text: one line a row, a sum for each part, and one of everything."""
-        head = f"{'':<46}{'tried':>7}{'survived':>10}{'lost':>6}{'doubled':>9}{'unmet':>7}{'s':>8}"
+        head = f"{'':<58}{'tried':>7}{'survived':>10}{'lost':>6}{'doubled':>9}{'unmet':>7}{'s':>8}"
         every = Row("everything")
         for part, rows in self.parts.items():
-            yield f"{part:<46}{head[46:]}"
+            yield f"{part:<58}{head[58:]}"
             total = Row(f"  = {part}")
             for row in rows.values():
                 yield _line(row, indent="  ")
@@ -63,6 +63,6 @@ class Tally:
 
 def _line(row: Row, indent: str = "") -> str:
     return (
-        f"{indent + row.name:<46}{row.tried:>7}{row.survived:>10}{row.lost:>6}{row.doubled:>9}{row.unmet:>7}"
+        f"{indent + row.name:<58}{row.tried:>7}{row.survived:>10}{row.lost:>6}{row.doubled:>9}{row.unmet:>7}"
         f"{row.seconds:>8.1f}"
     )
