@@ -19,11 +19,13 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from journeys.office import ANNA, MANAGERS, new_phone, playbook
+from journeys.office import ANNA, MANAGERS, new_phone, playbook, running_office
 from journeys.shop import ADDRESS, DATE, MEASUREMENT, Shop
 from journeys.test_storm import Enquiries, ring
 
 from b24app.store import schema
+from b24app.supervisor import free_port
+from sandbox.client import Sandbox
 
 from .faults import Fault
 from .playing import Player, sweep
@@ -355,6 +357,32 @@ def test_portal_answers(storm: Storm, trouble: str, when: str) -> None:
         stage.control("POST", "time", {"speed": 1})
         stage.control("POST", "limits", {"enabled": False})
     storm.end()
+
+
+def test_portal_is_gone_for_an_hour(tally: Tally, tmp_path: Path) -> None:
+    """Nobody listens at its address, then it comes back with everything that it had."""
+    began = time.monotonic()
+    ports = ("--port", str(free_port()), "--oauth-port", str(free_port()))
+    portal = ("--no-limits", "--state", str(tmp_path / "portal.db"), *ports)
+    with running_office(tmp_path, *portal) as office:
+        first = ring(office, 3, 1)
+        office.portal.stop()
+        gone = sa.select(schema.deliveries.c.id).where(schema.deliveries.c.reason.contains("no connection"))
+        office.ring()
+        office.until(lambda: office.rows(gone), "work that waits for the portal", 30)
+        office.age_deliveries(timedelta(hours=1))
+        office.portal = Sandbox.start(*portal)
+        office.settle(60, hurry=True)
+        second = ring(office, 3, 1)
+        office.settle(60, hurry=True)
+        office.reconcile()
+        office.settle(60, hurry=True)
+        lost, doubled = Enquiries(first.leads + second.leads, first.contacts + second.contacts).outcome(office)
+        left = office.unfinished()
+    row = tally.row("around", "portal is gone for an hour")
+    row.add(lost + bool(left), doubled)
+    row.seconds += time.monotonic() - began
+    assert (lost, doubled, left) == (0, 0, "")
 
 
 # tokens
