@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import postgresql as postgresql_server
 import pytest
 import sqlalchemy as sa
@@ -110,6 +111,10 @@ def database(
             connection.exec_driver_sql(EMPTY)
     yield fresh
     fresh.dispose()
+
+
+hypothesis.settings.register_profile("shared machine", deadline=None)
+hypothesis.settings.load_profile("shared machine")
 
 
 def pytest_configure() -> None:

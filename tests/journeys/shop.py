@@ -133,10 +133,10 @@ class Shop:
         office = self.office
         office.control("DELETE", "faults")
         office.settle(hurry=True)
+        for table in (schema.visit_cells, schema.visits):  # before the entries: a visit brings its own one back
+            office.write(sa.delete(table))
         for entry in self.portal.state("calendar"):
             self.portal.delete_entry(entry["id"])
-        for table in (schema.visit_cells, schema.visits):
-            office.write(sa.delete(table))
         for measurer in (EGOR, FEDOR):
             self.portal.set_person(measurer, absent=None, busy=None)
         office.settle(hurry=True)

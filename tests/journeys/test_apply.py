@@ -459,7 +459,7 @@ def test_the_administrator_rolls_out_from_the_page_and_nobody_else(tmp_path: Pat
         body, page_pass = office.page_pass()
         assert "План внедрения" in body
         planned = office.press("/app/plan/show")
-        assert planned["changes"] == 10
+        assert planned["changes"] == 12
         heads = {"Authorization": f"Bearer {page_pass}"}
         answer = office.http.post(f"{office.url}/app/plan/apply", headers=heads, timeout=60)
         lines = [json.loads(line) for line in answer.text.splitlines()]

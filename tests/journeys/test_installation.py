@@ -184,9 +184,9 @@ def post_event(office: Office, **auth: Any) -> Any:
 
 
 def kept(office: Office) -> tuple[int, list[dict[str, Any]], int]:
-    """Returns what our database holds: deliveries, portals, tokens."""
+    """Returns what our database holds: deliveries but for those of the clock, portals, tokens."""
     rows = [dict(row) for row in portals(office)]
-    deliveries = office.rows(sa.select(schema.deliveries.c.id).where(schema.deliveries.c.code != "reconcile"))
+    deliveries = office.rows(sa.select(schema.deliveries.c.id).where(schema.deliveries.c.kind != "timer"))
     return len(deliveries), rows, len(office.rows(sa.select(schema.tokens.c.user_id)))
 
 
