@@ -83,17 +83,34 @@ def test_three_processes_may_migrate_at_once(unmigrated: Database) -> None:
 
 def test_what_the_first_version_kept_is_there_in_the_newest(unmigrated: Database) -> None:
     unmigrated.migrate("0001")
-    first = sa.MetaData()
-    first.reflect(unmigrated.engine)
-    tables = [table for table in first.sorted_tables if table.name != "alembic_version"]
-    with unmigrated.write() as connection:
-        for table in tables:
-            connection.execute(sa.insert(table).values({column.name: _any_value(column) for column in table.columns}))
+    tables = _tables(unmigrated)
+    _fill(unmigrated, tables)
     before = _contents(unmigrated, tables)
     assert all(before.values())
     unmigrated.migrate()
     assert _contents(unmigrated, tables) == before
     assert differences(unmigrated) == []
+
+
+def test_processes_of_the_first_version_go_on_beside_the_newest_schema(unmigrated: Database) -> None:
+    """Machines are upgraded one after another, and whoever is first migrates."""
+    unmigrated.migrate("0001")
+    tables = _tables(unmigrated)
+    unmigrated.migrate()
+    _fill(unmigrated, tables)
+    assert all(_contents(unmigrated, tables).values())
+
+
+def _tables(database: Database) -> list[sa.Table]:
+    found = sa.MetaData()
+    found.reflect(database.engine)
+    return [table for table in found.sorted_tables if table.name != "alembic_version"]
+
+
+def _fill(database: Database, tables: list[sa.Table]) -> None:
+    with database.write() as connection:
+        for table in tables:
+            connection.execute(sa.insert(table).values({column.name: _any_value(column) for column in table.columns}))
 
 
 def _any_value(column: sa.Column[Any]) -> Any:
