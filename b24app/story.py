@@ -53,6 +53,7 @@ TIMERS: Mapping[str, Text] = {
     "call_lost": {"ru": "Конца звонка не слышно", "en": "The call's end was not heard"},
     "reconcile": {"ru": "Сверка с порталом", "en": "Reconciliation with the portal"},
     "admin_notice": {"ru": "Что сказать администратору", "en": "What to tell the administrator"},
+    "offline_events": {"ru": "Очередь событий портала", "en": "The portal's queue of events"},
     "gate_summary": {"ru": "Утренняя сводка переводов", "en": "The morning summary of moves"},
     "move_check": {"ru": "Принял ли портал перевод", "en": "Whether the portal took the move"},
     "declined_reminder": {"ru": "Напоминание об отказе", "en": "Reminder of a declined lead"},

@@ -18,6 +18,7 @@ from handlers import (
     lead_created,
     missed_call_sms,
     move_check,
+    offline_events,
     queue,
     reconcile,
     sms_due,
@@ -54,4 +55,5 @@ TIMERS = (
     visit.TIMER,
     visit_watch.TIMER,
     admin_notice.TIMER,
+    offline_events.timer(HANDLERS),
 )

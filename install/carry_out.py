@@ -18,7 +18,15 @@ from b24app.engine.declare import Text
 from b24app.errors import B24AppError, OutcomeUnknown, Permanent, Rejected
 from b24app.services import Services
 from b24app.store.alarms import clear_alarm, raise_alarm
-from b24app.store.portals import PortalRow, all_portals, install_portal, learn, portal_of, prepare_portal
+from b24app.store.portals import (
+    OFFLINE_EVENTS,
+    PortalRow,
+    all_portals,
+    install_portal,
+    learn,
+    portal_of,
+    prepare_portal,
+)
 from install.wanted import Step, differences, missing_scopes, present_of
 
 log = logging.getLogger(__name__)
@@ -43,6 +51,7 @@ READS = {
     "scope": Call("scope"),
     "app": Call("app.info"),
     "mode": Call("crm.settings.mode.get"),
+    "queue": Call("feature.get", {"CODE": "rest_offline_extended"}),
 }
 
 REST_V3_PROBE = Call("tasks.task.get", {"id": 0, "select": ["id"]}, v3=True)
@@ -252,6 +261,7 @@ def _facts(answers: dict[str, Any]) -> dict[str, Any]:
         "payment_expired": app.get("PAYMENT_EXPIRED") == "Y",
         "installed": app.get("INSTALLED") is True,
         "crm_mode": present.crm_mode or 1,
+        OFFLINE_EVENTS: present.offline is not None,
     }
 
 

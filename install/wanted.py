@@ -86,6 +86,8 @@ class Present:
     places: frozenset[str] | None
     scope: frozenset[str]
     crm_mode: int | None = None
+    offline: frozenset[str] | None = None
+    """Events that the portal keeps for us in its queue; None: its plan has no queue."""
 
 
 @dataclass(frozen=True)
@@ -119,10 +121,17 @@ def wanted_events(catalogue: Catalogue) -> tuple[str, ...]:
     return (*(handler.event for handler in catalogue.handlers), *LIFECYCLE_EVENTS)
 
 
+def queued_events(catalogue: Catalogue) -> tuple[str, ...]:
+    """Returns the events that the portal may keep for us too; calls are found whole in the statistics."""
+    return tuple(one.event for one in catalogue.handlers if not one.event.startswith("ONVOXIMPLANT"))
+
+
 def differences(catalogue: Catalogue, public_url: str, user_id: int, present: Present) -> list[Step]:
     """Returns every wanted thing with what is to be done about it. `user_id` is whose token robots are called with."""
     steps = [_robot_step(robot, public_url, user_id, present) for robot in catalogue.robots]
     steps += [_event_step(event, f"{public_url}/event", present) for event in wanted_events(catalogue)]
+    if present.offline is not None:
+        steps += [_queue_step(event, present.offline) for event in queued_events(catalogue)]
     for placement in catalogue.placements:
         handler = f"{public_url}/placement/{placement.page}"
         what = {
@@ -167,16 +176,25 @@ def _robot_step(robot: Robot, public_url: str, user_id: int, present: Present) -
 
 
 def _event_step(event: str, handler: str, present: Present) -> Step:
-    words = EVENT_WORDS.get(event)
-    what = (
-        {"ru": f"Событие «{words['ru']}» ({event})", "en": f"Event “{words['en']}” ({event})"}
-        if words
-        else {"ru": f"Событие {event}", "en": f"Event {event}"}
-    )
+    what = _event_text("Событие", "Event", event)
     if present.events is not None and (event, handler) in present.events:
         return Step(f"event:{event}", what, "present")
     call = Call("event.bind", {"event": event, "handler": handler})
     return Step(f"event:{event}", what, "add", call, essential=event.startswith("ONCRM"))
+
+
+def _queue_step(event: str, queued: frozenset[str]) -> Step:
+    what = _event_text("В очереди портала, если не дойдёт:", "In the portal's queue, should it be lost:", event)
+    if event in queued:
+        return Step(f"queue:{event}", what, "present")
+    return Step(f"queue:{event}", what, "add", Call("event.bind", {"event": event, "event_type": "offline"}))
+
+
+def _event_text(ru: str, en: str, event: str) -> Text:
+    words = EVENT_WORDS.get(event)
+    if words is None:
+        return {"ru": f"{ru} {event}", "en": f"{en} {event}"}
+    return {"ru": f"{ru} «{words['ru']}» ({event})", "en": f"{en} “{words['en']}” ({event})"}
 
 
 def robot_fields(robot: Robot, public_url: str, user_id: int) -> dict[str, Any]:
@@ -221,19 +239,26 @@ def _properties(properties: Sequence[Property]) -> dict[str, Any]:
 def present_of(answers: Mapping[str, Any]) -> Present:
     """Returns what the portal has from the raw results of the read batch; absent labels are lists not readable.
 
-    Labels: robots, events, placements, places, scope, mode (bizproc.robot.list, event.get, placement.get,
-    placement.list, scope, crm.settings.mode.get). PHP's empty maps come as [].
+    Labels: robots, events, placements, places, scope, mode, queue (bizproc.robot.list, event.get, placement.get,
+    placement.list, scope, crm.settings.mode.get, feature.get). PHP's empty maps come as [].
     """
     robots, places = answers.get("robots"), answers.get("places")
-    mode = answers.get("mode")
+    mode, queue = answers.get("mode"), answers.get("queue")
+    has_queue = isinstance(queue, dict) and queue.get("value") == "Y"
+    queued = _pairs(answers.get("events"), "event", lambda row: not _is_online(row))
     return Present(
         robots=frozenset(map(str, robots)) if isinstance(robots, list) else None,
-        events=_pairs(answers.get("events"), "event", lambda row: str(row.get("offline", 0)) in ("0", "", "False")),
+        events=_pairs(answers.get("events"), "event", _is_online),
         placements=_pairs(answers.get("placements"), "placement", lambda row: True),
         places=frozenset(map(str, places)) if isinstance(places, list) else None,
         scope=frozenset(str(name) for name in answers.get("scope") or ()),
         crm_mode=int(mode) if isinstance(mode, int | str) and str(mode).isdecimal() else None,
+        offline=frozenset(event for event, _ in queued or ()) if has_queue else None,
     )
+
+
+def _is_online(row: Mapping[str, Any]) -> bool:
+    return str(row.get("offline", 0)) in ("0", "", "False")
 
 
 def _pairs(rows: Any, name: str, counts: Any) -> frozenset[tuple[str, str]] | None:

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 TICK_SECONDS = 3.0
 RECONCILE_EVERY = timedelta(minutes=5)
 RECONCILE = "reconcile"
-PERIODIC = {RECONCILE: RECONCILE_EVERY, "admin_notice": timedelta(minutes=10)}
+PERIODIC = {RECONCILE: RECONCILE_EVERY, "offline_events": RECONCILE_EVERY, "admin_notice": timedelta(minutes=10)}
 """Timers that every active portal gets again and again, by code: so long after the last one."""
 SWEEP_OUT_EVERY = timedelta(hours=6)
 RINGS_A_TICK = 16

@@ -68,7 +68,7 @@ class Doorbell:
                     self._queue.enqueue(JOB, delivery_id, result_ttl=0, failure_ttl=60, job_timeout=JOB_SECONDS)
                 crashpoint("door_after_ring")
                 time.sleep(PAUSE_SECONDS)
-            except (redis_client.RedisError, OSError) as error:
+            except (redis_client.RedisError, OSError, ValueError) as error:  # ValueError: closed under us, at the end
                 log.warning("deliveries=%s doorbell=silent error=%s", ids, type(error).__name__)
                 time.sleep(DEAF_SECONDS)
 

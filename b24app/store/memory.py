@@ -337,9 +337,10 @@ class Memory:
         if inserted is not None:
             self.new_deliveries.append(inserted)
 
-    def seen_event(self, code: str, entity: str) -> bool:
-        """Tells whether an event of this kind about this entity came."""
+    def seen_event(self, code: str, entity: str, *, since: datetime | None = None) -> bool:
+        """Tells whether an event of this kind about this entity came (since then)."""
         table = schema.deliveries
+        lately = sa.true() if since is None else table.c.received_at >= since
         return (
             self.connection.execute(
                 sa.select(table.c.id)
@@ -347,6 +348,7 @@ class Memory:
                     table.c.member_id == self.member_id,
                     table.c.entity == entity,
                     table.c.code == code,
+                    lately,
                 )
                 .limit(1)
             ).first()

@@ -18,6 +18,9 @@ ACTIVE, UNINSTALLED = "active", "uninstalled"
 REMOVAL = "removal"
 """What `portals.facts` keeps of an ONAPPUNINSTALL until it is proved (install/removal.py): {"erase", "at", "due"}."""
 
+OFFLINE_EVENTS = "offline_events"
+"""Of `portals.facts`: whether the plan has the queue of offline events (handlers/offline_events.py)."""
+
 StorageDown = sa.exc.SQLAlchemyError
 """What the database raises when it cannot serve; a door answers 503 then."""
 

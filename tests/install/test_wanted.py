@@ -79,6 +79,28 @@ def test_an_old_address_is_left_alone_and_ours_is_bound() -> None:
     assert {"event": "ONCRMLEADADD", "handler": f"{URL}/event"} in bound
 
 
+def test_where_the_plan_has_the_queue_the_portal_keeps_events_for_us_but_calls() -> None:
+    some = Present(WHOLE.robots, WHOLE.events, BOUND, PLACES, WHOLE.scope, offline=frozenset())
+    bound = [step.call.params for step in differences(CATALOGUE, URL, 1, some) if step.call and "queue" in step.key]
+    assert bound == [{"event": "ONCRMLEADADD", "event_type": "offline"}]
+    assert [step.key for step in differences(CATALOGUE, URL, 1, WHOLE) if "queue" in step.key] == []
+
+
+@pytest.mark.parametrize(
+    ("queue", "rows", "offline"),
+    [
+        ({"value": "Y"}, [{"event": "ONCRMLEADADD", "handler": "", "offline": "1"}], frozenset({"ONCRMLEADADD"})),
+        ({"value": "Y"}, [{"event": "ONCRMLEADADD", "handler": "x", "offline": 0}], frozenset()),
+        ({"value": "Y"}, None, frozenset()),
+        ({"value": "N"}, [], None),
+        (None, [], None),
+        ([], [], None),
+    ],
+)
+def test_the_queue_is_there_where_the_plan_says_so(queue: object, rows: object, offline: frozenset[str] | None) -> None:
+    assert present_of({"queue": queue, "events": rows}).offline == offline
+
+
 def test_a_robot_says_whether_it_waits_and_for_whom_it_is() -> None:
     fields = robot_fields(CATALOGUE.robots[0], URL, 7)
     assert fields["USE_SUBSCRIPTION"] == "Y"

@@ -297,17 +297,20 @@ data = "{self.folder}"
         """Returns our timers of this code."""
         return self.rows(sa.select(schema.timers).where(schema.timers.c.code == code))
 
-    def reconcile(self, *, by_clock: bool = False) -> None:
-        """Reconciles now; `by_clock`: by letting the minutes pass after which the clock does."""
+    def reconcile(self, code: str = "reconcile", *, by_clock: bool = False) -> None:
+        """Reconciles now; `by_clock`: by letting the minutes pass after which the clock does.
+
+        `code`: "reconcile" reads the portal's lists, "offline_events" its queue.
+        """
         table = schema.deliveries
-        done = sa.select(table.c.id).where(table.c.code == "reconcile", table.c.state == "done")
+        done = sa.select(table.c.id).where(table.c.code == code, table.c.state == "done")
         before = len(self.rows(done))
         if by_clock:
             past = datetime.now(UTC) - LONG_AGO
-            self.write(sa.update(table).where(table.c.code == "reconcile").values(received_at=past))
+            self.write(sa.update(table).where(table.c.code == code).values(received_at=past))
         else:
             member_id = self.portal.ready["member_id"]
-            wish = {"code": "reconcile", "entity": "reconcile", "payload": {}, "priority": 90}
+            wish = {"code": code, "entity": code, "payload": {}, "priority": 90}
             Inbox(self.database).record(member_id=member_id, kind="timer", **wish)
             self.ring()
         self.until(lambda: len(self.rows(done)) > before, "a reconciliation", 20)
@@ -315,7 +318,8 @@ data = "{self.folder}"
     def reconciled_lately(self) -> None:
         """Says that the last reconciliation was just now: none begins while something is counted."""
         table = schema.deliveries
-        self.write(sa.update(table).where(table.c.code == "reconcile").values(received_at=datetime.now(UTC)))
+        lately = sa.update(table).values(received_at=datetime.now(UTC))
+        self.write(lately.where(table.c.code.in_(("reconcile", "offline_events"))))
 
     def tokens_expire(self) -> None:
         """Lets the hour pass for which access tokens live, on the portal and by what we know of it."""

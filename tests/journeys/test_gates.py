@@ -527,3 +527,29 @@ def test_a_move_whose_event_was_lost_is_found_by_the_reconciliation(kitchen: Kit
     kitchen.office.settle()
     assert kitchen.stage(lead_id) == "NEW"
     assert kitchen.office.notices_of(ANNA, f"/{lead_id}/")
+
+
+def test_what_no_list_tells_is_found_in_the_portals_queue_of_events(kitchen: Kitchen) -> None:
+    """A task closed too early, whose event was lost; what the inbox has leaves the queue at the next look."""
+    office = kitchen.office
+    lead_id = kitchen.lead(**kitchen.qualified(fm=EMAIL))
+    kitchen.drag(lead_id, CLIENT)
+    (task,) = kitchen.tasks(lead_id, "Отправить каталог и КП")
+    office.reconcile("offline_events")
+    kitchen.next_second()
+    kitchen.portal.event_rule("*", "lose", count=20)
+    kitchen.complete(task)
+    office.control("DELETE", "event-rules")
+    office.reconcile()
+    office.settle()
+    assert kitchen.tasks(lead_id, "Отправить каталог и КП")[0]["status"] == 5
+    office.reconcile("offline_events", by_clock=True)
+    office.settle()
+    assert kitchen.tasks(lead_id, "Отправить каталог и КП")[0]["status"] == 2
+    assert kitchen.office.notices_of(ANNA, "открыта снова")
+    for _ in range(2):
+        office.reconcile("offline_events")
+    reasons = sa.select(schema.deliveries.c.reason).where(schema.deliveries.c.code == "offline_events")
+    (last,) = office.rows(reasons.order_by(schema.deliveries.c.id.desc()).limit(1))
+    assert last["reason"].startswith("в очереди портала найдено: 0")
+    assert kitchen.portal.result("event.offline.list", token=kitchen.portal.token_of(1)) == []
