@@ -251,6 +251,10 @@ data = "{self.folder}"
 
     # time that passes
 
+    def now(self) -> datetime:
+        """The present, as our processes see it."""
+        return datetime.now(UTC)
+
     def write(self, *statements: sa.Update | sa.Delete) -> None:
         """Changes our database as passing time would."""
         with self.database.write() as connection:
@@ -268,7 +272,7 @@ data = "{self.folder}"
 
     def hurry(self) -> None:
         """Lets the time pass for which deliveries were postponed: they are due now, and so much older."""
-        table, now = schema.deliveries, datetime.now(UTC)
+        table, now = schema.deliveries, self.now()
         late = sa.and_(table.c.state == "waiting", table.c.due_at > now)
         rows = self.rows(sa.select(table).where(late))
         for row in rows:
@@ -291,7 +295,7 @@ data = "{self.folder}"
     def hurry_timers(self, code: str) -> None:
         """Makes our timers of this code due now."""
         table = schema.timers
-        self.write(sa.update(table).where(table.c.code == code).values(due_at=datetime.now(UTC)))
+        self.write(sa.update(table).where(table.c.code == code).values(due_at=self.now()))
 
     def timers(self, code: str) -> list[sa.RowMapping]:
         """Returns our timers of this code."""
@@ -303,7 +307,7 @@ data = "{self.folder}"
         done = sa.select(table.c.id).where(table.c.code == "reconcile", table.c.state == "done")
         before = len(self.rows(done))
         if by_clock:
-            past = datetime.now(UTC) - LONG_AGO
+            past = self.now() - LONG_AGO
             self.write(sa.update(table).where(table.c.code == "reconcile").values(received_at=past))
         else:
             member_id = self.portal.ready["member_id"]
@@ -315,12 +319,12 @@ data = "{self.folder}"
     def reconciled_lately(self) -> None:
         """Says that the last reconciliation was just now: none begins while something is counted."""
         table = schema.deliveries
-        self.write(sa.update(table).where(table.c.code == "reconcile").values(received_at=datetime.now(UTC)))
+        self.write(sa.update(table).where(table.c.code == "reconcile").values(received_at=self.now()))
 
     def tokens_expire(self) -> None:
         """Lets the hour pass for which access tokens live, on the portal and by what we know of it."""
         self.control("POST", "tokens", {"action": "expire", "client_id": self.portal.client_id})
-        self.write(sa.update(schema.tokens).values(expires_at=datetime.now(UTC)))
+        self.write(sa.update(schema.tokens).values(expires_at=self.now()))
 
     def forget_rate(self) -> None:
         """Lets the seconds pass in which the portal's request counter runs empty."""
