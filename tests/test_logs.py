@@ -84,3 +84,10 @@ def test_a_record_is_one_masked_line_with_its_trace() -> None:
     assert "level=error from=b24app.engine.run delivery=7 state=failed trace=" in line
     assert "ValueError" in line
     assert SHORT not in line
+
+
+def test_a_stream_that_is_closed_does_not_stop_the_work() -> None:
+    stream = io.StringIO()
+    logs.setup("INFO", stream=stream)
+    stream.close()
+    logging.getLogger("b24app.web").info("path=%s", "/event")

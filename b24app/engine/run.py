@@ -9,6 +9,7 @@
 Temporary      -> postponed until retry_at, nothing is forgotten
 PortalClosed   -> postponed too: it works again once an administrator acted
 Permanent      -> failed
+the database   -> postponed like Temporary; where even that cannot be written, the lease runs out and the clock rings
 anything else  -> a mistake of ours: a few tries, then failed; the clock and the other deliveries go on
 """
 
@@ -52,6 +53,7 @@ from b24app.rules.text_message import QuietHours
 from b24app.sms.gateway import Later, Message, Refused, Sent, Unknown
 from b24app.store import schema
 from b24app.store.alarms import clear_alarm, raise_alarm
+from b24app.store.database import DATABASE_TROUBLE
 from b24app.store.memory import Memory
 from b24app.store.portals import learn
 
@@ -105,6 +107,9 @@ class Runner:
             )
         except Permanent as trouble:
             outcome = self._fail(delivery, trouble.reason)
+        except DATABASE_TROUBLE as trouble:
+            log.warning("delivery=%s database=%s", delivery.id, type(trouble).__name__)
+            outcome = self._postpone(delivery, Temporary("база данных не отвечала / the database did not answer"))
         except Exception as mistake:  # a mistake of ours must not stop the deliveries behind it
             log.exception("delivery=%s code=%s mistake", delivery.id, delivery.code)
             outcome = self._after_mistake(delivery, mistake)

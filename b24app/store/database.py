@@ -40,6 +40,9 @@ PATIENCE = {
     "keepalives_count": 2,
 }
 """When a PostgreSQL that does not answer counts as gone (libpq)."""
+DATABASE_TROUBLE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError, sa.exc.TimeoutError)
+"""What passes by itself or by an administrator: down, locked, full, a deadlock, no connection free. Other errors of SQL
+are mistakes of ours."""
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 

@@ -374,9 +374,11 @@ def keep(memory: Memory, id: int, values: Mapping[str, Any]) -> None:
 def number_entries(memory: Memory) -> None:
     """Puts down the numbers of calendar entries that the journal knows by now."""
     waiting = memory.connection.execute(
-        sa.select(table.c.id, table.c.entry_delivery).where(
+        sa.select(table.c.id, table.c.entry_delivery)
+        .where(
             table.c.member_id == memory.member_id, table.c.calendar_id.is_(None), table.c.entry_delivery.is_not(None)
         )
+        .order_by(table.c.id)  # rows locked in one order by everybody
     ).all()
     for id, delivery_id in waiting:
         number = _made_entry(memory, delivery_id)

@@ -396,6 +396,7 @@ class Visits:
         """One short transaction; what it orders is rung for once it is kept."""
         with portal.database.write() as connection:
             memory = Memory(portal.database, connection, portal.member_id)
+            visits.serialise(memory)
             yield memory
             visits.watch(memory)
         for id in memory.new_deliveries:

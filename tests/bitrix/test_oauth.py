@@ -334,19 +334,22 @@ database.dispose()
 
 
 REFRESH_TOGETHER = """
-import os, sys, time
+import os, sys
 from b24app.bitrix.oauth import Tokens
 from b24app.config import load
 from b24app.store.database import Database
-settings, together = load(sys.argv[1]), time.time() + 2
+settings, database = load(sys.argv[1]), Database(sys.argv[2])
+tokens = Tokens(database, settings)
+held = tokens.owner(sys.argv[3])
+database.dispose()
+gate, opened = os.pipe()
 for _ in range(16):
     if os.fork() == 0:
-        database = Database(sys.argv[2])
-        tokens = Tokens(database, settings)
-        held = tokens.owner(sys.argv[3])
-        time.sleep(max(0, together - time.time()))
+        os.close(opened)
+        os.read(gate, 1)  # ends when the parent closes its end
         os.write(1, (tokens.refresh(held).access + "\\n").encode())
         os._exit(0)
+os.close(opened)
 for _ in range(16):
     assert os.wait()[1] == 0
 """

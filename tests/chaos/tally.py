@@ -1,9 +1,21 @@
-"""The table of a run: what was tried, what survived, what was lost or doubled."""
+"""The table of a run: what was tried, what survived, what was lost or doubled.
+
+Each test fills a part of it and records that as a property ("chaos", `kept()`); `of` puts the parts together.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import pytest
+
+RED = "guards taken away: each run must be red"
+"""The part that does not count in the sum of everything: there, red is right."""
+ELSEWHERE = ("test_faults.py", "test_storm.py", "test_sms.py", "test_installation.py")
+"""Journeys with faults of their own: those that run are counted, one test a fault."""
+COUNTED = ("tried", "survived", "lost", "doubled", "unmet", "seconds")
 
 
 @dataclass
@@ -26,6 +38,11 @@ class Row:
         self.doubled += doubled
         self.survived += met and not lost and not doubled
 
+    def take(self, other: Row) -> None:
+        """Adds what another line counted."""
+        for name in COUNTED:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
     @property
     def good(self) -> bool:
         """Whether nothing was lost and nothing doubled."""
@@ -37,12 +54,32 @@ class Tally:
     """All lines, in the order in which they began, in named parts."""
 
     parts: dict[str, dict[str, Row]] = field(default_factory=dict)
-    apart: set[str] = field(default_factory=set)
-    """Parts that do not count in the sum of everything: there, red is right."""
+
+    @classmethod
+    def of(cls, kept: Iterable[list[tuple[str, dict[str, Any]]]]) -> Tally:
+        """Returns the table of what tests kept."""
+        tally = cls()
+        for part, values in (row for rows in kept for row in rows):
+            tally.row(part, values["name"]).take(Row(**values))
+        return tally
+
+    def kept(self) -> list[tuple[str, dict[str, Any]]]:
+        """Returns every line with its part, as plain values."""
+        return [(part, asdict(row)) for part, rows in self.parts.items() for row in rows.values()]
 
     def row(self, part: str, name: str) -> Row:
         """Returns the line of this name, a new one where there is none."""
         return self.parts.setdefault(part, {}).setdefault(name, Row(name))
+
+    def count_elsewhere(self, reports: Iterable[pytest.TestReport]) -> None:
+        """Counts the tests of `ELSEWHERE` that ran."""
+        for report in reports:
+            file = report.nodeid.partition("::")[0].rpartition("/")[2]
+            if file in ELSEWHERE:
+                row = self.row("journeys with faults of their own", file)
+                row.seconds += report.duration
+                if report.when == "call":
+                    row.add(lost=int(report.failed))
 
     def lines(self) -> Iterable[str]:
         """Yields the table as text: one line a row, a sum for each part, and one of everything."""
@@ -53,10 +90,11 @@ class Tally:
             total = Row(f"  = {part}")
             for row in rows.values():
                 yield _line(row, indent="  ")
-                for sum in (total, *([every] if part not in self.apart else [])):
-                    for name in ("tried", "survived", "lost", "doubled", "unmet", "seconds"):
-                        setattr(sum, name, getattr(sum, name) + getattr(row, name))
-            if len(rows) > 1 and part not in self.apart:
+                total.take(row)
+            if part == RED:
+                continue
+            every.take(total)
+            if len(rows) > 1:
                 yield _line(total)
         yield _line(every)
 

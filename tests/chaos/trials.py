@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from .digest import Outcome
 from .faults import Fault
 from .playing import Player
-from .tally import Tally
-
-RED = "guards taken away: each run must be red"
+from .tally import RED, Tally
 
 
 @dataclass(frozen=True)

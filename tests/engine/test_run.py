@@ -564,6 +564,40 @@ def test_mistakes_of_ours_are_tried_a_few_times_and_then_put_aside(bench: Bench)
     assert delivery(bench, id)["reason"] == "ошибка программы / mistake in the program: KeyError"
 
 
+@pytest.mark.parametrize("phase", ["read", "decide", "carry out", "finish"])
+def test_a_database_in_trouble_is_waited_for_however_often(
+    bench: Bench, portal: Portal, monkeypatch: pytest.MonkeyPatch, phase: str
+) -> None:
+    troubles = run.MISTAKES_ALLOWED + 2
+
+    def trouble(when: str) -> None:
+        nonlocal troubles
+        if when == phase and troubles:
+            troubles -= 1
+            raise sa.exc.OperationalError("UPDATE deliveries", {}, Exception("server closed the connection"))
+
+    def deciding(_: Any) -> Plan:
+        trouble("decide")
+        return Plan()
+
+    def reading(_: Any, call: Any) -> Any:
+        trouble("read")
+        return call
+
+    where = {"before_send": "carry out", "before_finish": "finish"}
+    monkeypatch.setattr(run, "crashpoint", lambda name: trouble(where.get(name, "")))
+    offer(bench, handlers=(replace(handler([CARD, TASK], reading), decide=deciding),))
+    id = bench.event("E", "lead:42", {})
+    bench.run()
+    assert id is not None
+    for _ in range(run.MISTAKES_ALLOWED + 2):
+        row = delivery(bench, id)
+        assert (row["state"], row["reason"]) == ("waiting", "база данных не отвечала / the database did not answer")
+        again(bench)
+    assert troubles == 0
+    assert (delivery(bench, id)["state"], len(portal.comments), len(portal.tasks)) == ("done", 1, 1)
+
+
 def test_a_delivery_that_kills_its_workers_is_put_aside(bench: Bench) -> None:
     offer(bench, handlers=(handler([CARD]),))
     id = bench.event("E", "lead:42", {})

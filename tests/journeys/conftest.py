@@ -9,9 +9,6 @@ import pytest
 from .office import Office, playbook, running, running_office
 from .shop import Shop, running_shop
 
-ROWS = pytest.StashKey[list[tuple[str, ...]]]()
-COSTS = pytest.StashKey[list[tuple[str, ...]]]()
-"""Tables that tests fill and the end of the run prints."""
 _sizes: dict[int, dict[str, int]] = {}
 
 
@@ -79,15 +76,3 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
                 if text.strip():
                     report.sections.append((f"{office.folder.name}/{name}", text))
     return report
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Prints what the journeys counted."""
-    for title, key in (("killed at named points", ROWS), ("cost of a missed call", COSTS)):
-        rows = config.stash.get(key, [])
-        if rows:
-            terminalreporter.section(title)
-            widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-            for row in rows:
-                cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-                terminalreporter.write_line("  ".join(cells).rstrip())

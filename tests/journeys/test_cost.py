@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,7 +10,6 @@ import sqlalchemy as sa
 
 from b24app.store import schema
 
-from .conftest import COSTS
 from .office import Office, new_phone
 
 CALLS = 3
@@ -26,7 +26,7 @@ ORDERS: dict[str, list[dict[str, Any]]] = {
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_k2_k3_a_missed_call_costs_five_requests_at_most_and_three_until_it_is_assigned(
-    office: Office, order: str, request: pytest.FixtureRequest
+    office: Office, order: str, record_property: Callable[[str, object], None]
 ) -> None:
     office.write(sa.delete(schema.snapshots))
     office.portal.missed_call(new_phone())
@@ -43,7 +43,8 @@ def test_k2_k3_a_missed_call_costs_five_requests_at_most_and_three_until_it_is_a
         methods = [entry["batch"] or [entry["method"]] for entry in office.requests_since(last)]
         assigned_at = next(number for number, inner in enumerate(methods, 1) if "crm.item.update" in inner)
         costs.append((assigned_at, len(methods)))
-    rows = request.config.stash.setdefault(COSTS, [("requests per missed call", "until assigned", "in all")])
-    rows.append((order, *(" ".join(map(str, column)) for column in zip(*costs, strict=True))))
+    until_assigned, in_all = (" ".join(map(str, column)) for column in zip(*costs, strict=True))
+    row = {"order of events": order, "until assigned": until_assigned, "in all": in_all}
+    record_property("table: requests per missed call", row)
     assert max(assigned for assigned, _ in costs) <= UNTIL_ASSIGNED_AT_MOST
     assert max(total for _, total in costs) <= AT_MOST

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,7 +14,6 @@ import sqlalchemy as sa
 from b24app.crashpoint import CRASH_POINTS
 from b24app.store import schema
 
-from .conftest import ROWS
 from .office import DARIA, MANAGERS, Office, new_phone, running_office
 
 CALLS_AT_ONCE = 30
@@ -43,6 +42,17 @@ class Enquiries:
         managed = {one["id"] for one in seen["leads"] if one["assignedById"] in MANAGERS}
         lost = [min(each) < 1 for each in counts] + [id not in managed for id in self.leads]
         return sum(lost), sum(max(each) > 1 for each in counts)
+
+
+Recorder = Callable[[str, object], None]
+
+
+def told(office: Office, record: Recorder, point: str, victim: str, enquiries: Enquiries) -> tuple[int, int]:
+    """Returns what was lost and doubled, after it was written into the table that ends the run."""
+    lost, doubled = enquiries.outcome(office)
+    row = {"crash point": point, "killed": victim, "enquiries": len(enquiries), "lost": lost, "doubled": doubled}
+    record("table: killed at named points", row)
+    return lost, doubled
 
 
 def ring(office: Office, unknown: int, known: int = 0) -> Enquiries:
@@ -139,26 +149,21 @@ OF_CALLS = [point for point in CRASH_POINTS if not point.startswith("apply_")]
 
 @pytest.mark.parametrize("point", OF_CALLS)
 def test_k1_k2_k3_a_process_killed_at_a_named_point_loses_and_doubles_nothing(
-    stormy: Office, point: str, request: pytest.FixtureRequest
+    stormy: Office, point: str, record_property: Recorder
 ) -> None:
-    rows = request.config.stash.setdefault(ROWS, [("crash point", "killed", "enquiries", "lost", "doubled")])
     enquiries = kill_at(stormy, point, unknown=3, known=1)
-    lost, doubled = enquiries.outcome(stormy)
-    rows.append((point, victim_of(point), str(len(enquiries)), str(lost), str(doubled)))
-    assert (lost, doubled) == (0, 0)
+    assert told(stormy, record_property, point, victim_of(point), enquiries) == (0, 0)
 
 
-def test_k1_k2_k3_thirty_calls_and_a_worker_killed_among_them(stormy: Office, request: pytest.FixtureRequest) -> None:
+def test_k1_k2_k3_thirty_calls_and_a_worker_killed_among_them(stormy: Office, record_property: Recorder) -> None:
     (stormy.folder / "after_send.died").unlink(missing_ok=True)
     enquiries = kill_at(stormy, "after_send", unknown=CALLS_AT_ONCE)
-    lost, doubled = enquiries.outcome(stormy)
-    rows = request.config.stash.setdefault(ROWS, [("crash point", "killed", "enquiries", "lost", "doubled")])
-    rows.append(("after_send", "worker-0", str(len(enquiries)), str(lost), str(doubled)))
+    assert told(stormy, record_property, "after_send", "worker-0", enquiries) == (0, 0)
     assert_fair(stormy, enquiries)
 
 
 def test_k1_k2_k3_redis_emptied_and_restarted_loses_and_doubles_nothing(
-    stormy: Office, request: pytest.FixtureRequest
+    stormy: Office, record_property: Recorder
 ) -> None:
     stormy.tidy()
     died = len(stormy.fallen)
@@ -174,9 +179,7 @@ def test_k1_k2_k3_redis_emptied_and_restarted_loses_and_doubles_nothing(
     stormy.until(stormy.waited_out, "silence", 60)
     stormy.settle(60, hurry=True)
     enquiries = Enquiries(first.leads + second.leads + third.leads + fourth.leads)
-    lost, doubled = enquiries.outcome(stormy)
-    rows = request.config.stash.setdefault(ROWS, [("crash point", "killed", "enquiries", "lost", "doubled")])
-    rows.append(("FLUSHALL, restart", "redis", str(len(enquiries)), str(lost), str(doubled)))
+    assert told(stormy, record_property, "FLUSHALL, restart", "redis", enquiries) == (0, 0)
     assert_fair(stormy, enquiries)
     assert set(stormy.fallen[died:]) <= {"worker-0"}
 

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,14 +59,12 @@ def test_every_line_of_the_threat_model_names_tests_that_exist() -> None:
 
 
 @pytest.fixture
-def written() -> Iterator[io.StringIO]:
+def written() -> io.StringIO:
     """What a process of ours writes."""
-    stream, root = io.StringIO(), logging.getLogger()
-    before = (root.handlers, root.level, sys.excepthook, threading.excepthook)
+    stream = io.StringIO()
     logs.setup("INFO", stream=stream)
     logs.tell_uncaught()
-    yield stream
-    root.handlers, root.level, sys.excepthook, threading.excepthook = before
+    return stream
 
 
 def test_nobody_writes_a_line_of_his_own_into_the_log(client: FlaskClient, portal: str, written: io.StringIO) -> None:
