@@ -763,6 +763,11 @@ def test_k23_a_date_in_the_card_is_booked(person: Any, measurer: int) -> None:
     assert (work.notices, work.fields, act(work)) == ((), {}, [])
 
 
+def test_a_date_in_the_card_of_a_lost_client_is_not_booked() -> None:
+    """It would be cancelled by the next look, booked by the one after it, and so on for ever."""
+    assert all_right(dated(FRIDAY, OLEG, stageId="JUNK", stageSemanticId="F"))
+
+
 def test_k22_without_a_measurer_in_the_card_the_fairest_of_those_who_are_free_comes() -> None:
     facts = dated(FRIDAY)
     assert facts.diary is not None
