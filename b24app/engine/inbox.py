@@ -59,6 +59,8 @@ class Delivery:
     decision: Any
     decided_at: datetime | None
     failure: str | None
+    taken_over: bool = False
+    """Whoever had it before died at it, or lost it: what he asked of the portal may still be under way."""
 
 
 @cache
@@ -253,6 +255,7 @@ class Inbox:
             failure=row["failure"]
             if row["crashes"] + (1 if crashed else 0) <= CRASHES_ALLOWED
             else row["failure"] or "работник падал на этой доставке / its worker died again and again",
+            taken_over=crashed,
         )
 
     def _merge_repeats(self, connection: sa.Connection, row: schema.Row) -> None:
