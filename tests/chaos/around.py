@@ -62,7 +62,7 @@ class Storm:
         try:
             stage.pardon()
             stage.settle(120)
-            stage.hurry_timers("call_lost")
+            stage.fire("call_lost")
             stage.reconcile()
             stage.settle(120)
         except AssertionError as error:  # what has not come by now will never

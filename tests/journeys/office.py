@@ -409,6 +409,8 @@ data = "{self.folder}"
         """Begins the working day of these people, ends everybody else's."""
         for person in self.portal.state("people"):
             wanted = "open" if person["id"] in people else "close"
+            if person["clock"] == "expired":  # yesterday's
+                self.portal.set_person(person["id"], clock="close")
             if (person["clock"] == "opened") != (wanted == "open"):
                 self.portal.set_person(person["id"], clock=wanted)
 
