@@ -302,9 +302,11 @@ def state_part(world: World, portal: Portal, path: list[str], body: Row) -> Any:
 
 @control("GET", "ledger")
 def ledger(world: World, portal: Portal, path: list[str], body: Row) -> Row:
-    only(body, "since")
+    only(body, "since", "kind")
+    kind = body.get("kind")
     with portal.lock:
-        return {"entries": portal.ledger.since(as_int(body.get("since", 0)) or 0), "last": portal.ledger.last}
+        entries = portal.ledger.since(as_int(body.get("since", 0)) or 0)
+        return {"entries": [one for one in entries if kind in (None, one["kind"])], "last": portal.ledger.last}
 
 
 @control("GET", "quiet")

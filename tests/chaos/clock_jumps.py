@@ -83,9 +83,12 @@ class OtherTime(Stage):
         assert self.portal.open(1)["status"] == 200  # after half a year of nobody the tokens are dead
         self.doorbell.ring(0)
 
-    def rest(self, seconds: float = 60) -> None:
-        """Waits until nothing is left to do by our clock; what is postponed waits for its time."""
-        self.settle(seconds, hurry=False)
+    def rest(self) -> None:
+        """Waits until nothing is left to do by our clock; what was postponed waits for its time."""
+        table = schema.deliveries
+        waits = sa.and_(table.c.state == "waiting", table.c.due_at > self.now() + MINUTE)
+        undone = sa.select(table.c.id).where(table.c.state.in_(("waiting", "running")), ~waits)
+        self.until(lambda: self.is_quiet() and not self.rows(undone), "rest", 90)
 
     def is_done(self) -> bool:
         """Tells whether nothing is left to do by our clock, and nothing was postponed."""
@@ -337,6 +340,7 @@ def test_there_is_a_29_february(storm: Storm) -> None:
     stage.go_to(at(leap, 11, 59))
     stage.rest()
     stage.go_to(at(leap, 12) + timedelta(seconds=5))
+    stage.at_work(*MANAGERS)
     storm.wave()
     assert shop.press("find", {"entity": f"lead:{visits[0]}"})["slots"]
     shop.fill(visits[0], **{ADDRESS: "Ленина, 9"})
