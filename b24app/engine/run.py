@@ -10,6 +10,7 @@ Temporary      -> postponed until retry_at, nothing is forgotten
 PortalClosed   -> postponed too: it works again once an administrator acted
 Permanent      -> failed
 the database   -> postponed like Temporary; where even that cannot be written, the lease runs out and the clock rings
+MemoryError    -> the process ends, as if the kernel had ended it: the next one has memory, and the crash is counted
 anything else  -> a mistake of ours: a few tries, then failed; the clock and the other deliveries go on
 """
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -112,6 +114,9 @@ class Runner:
         except DATABASE_TROUBLE as trouble:
             log.warning("delivery=%s database=%s", delivery.id, type(trouble).__name__)
             outcome = self._postpone(delivery, Temporary("база данных не отвечала / the database did not answer"))
+        except MemoryError:
+            log.critical("delivery=%s memory=none", delivery.id)
+            os._exit(1)
         except Exception as mistake:  # a mistake of ours must not stop the deliveries behind it
             log.exception("delivery=%s code=%s mistake", delivery.id, delivery.code)
             outcome = self._after_mistake(delivery, mistake)

@@ -622,6 +622,24 @@ def test_a_database_in_trouble_is_waited_for_however_often(
     assert (delivery(bench, id)["state"], len(portal.comments), len(portal.tasks)) == ("done", 1, 1)
 
 
+def test_a_worker_without_memory_ends_and_what_it_was_at_is_not_a_mistake(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end(code: int) -> None:
+        raise Killed
+
+    def reading(_: Any, call: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(run.os, "_exit", end)
+    offer(bench, handlers=(handler([CARD], reading),))
+    id = bench.event("E", "lead:42", {})
+    assert id is not None
+    with pytest.raises(Killed):
+        bench.run()
+    assert delivery(bench, id)["state"] == "running"  # until its lease ends, as with every death
+
+
 def test_a_delivery_that_kills_its_workers_is_put_aside(bench: Bench) -> None:
     offer(bench, handlers=(handler([CARD]),))
     id = bench.event("E", "lead:42", {})
