@@ -9,8 +9,8 @@ BIN := .venv/bin
 APP_STAMP := .venv/.installed-app
 DEV_STAMP := .venv/.installed-dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes
-CHAOS ?= $(addprefix tests/chaos/,guards.py sweep.py around.py random_run.py) \
-	$(addprefix tests/journeys/,test_faults.py test_storm.py test_sms.py test_installation.py)
+CHAOS ?= $(addprefix tests/chaos/,guards.py sweep.py around.py clock_jumps.py random_run.py) \
+	$(addprefix tests/journeys/,test_faults.py test_storm.py test_sms.py test_installation.py test_postgresql.py)
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 	--strip-extras --allow-unsafe
 
@@ -45,7 +45,7 @@ check: $(DEV_STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-chaos: $(DEV_STAMP)
+chaos: $(DEV_STAMP) $(BIN)/.faketime
 	@$(BIN)/python -m pytest --override-ini timeout=3600 $(CHAOS)
 
 bench: $(DEV_STAMP) $(BIN)/.browser
@@ -107,5 +107,16 @@ $(BIN)/.browser: | $(DEV_STAMP)
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
 	else \
 		echo 'Тестам страниц нужен chromium / The tests of pages need chromium: sudo apt-get install chromium'; exit 1; \
+	fi
+	@touch $@
+
+# Clocks are put forward and back by libfaketime.
+$(BIN)/.faketime: | $(DEV_STAMP)
+	@if ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo 'Ставлю faketime для переведённых часов / Installing faketime to put clocks forward and back ...'; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq faketime >/dev/null; \
+	else \
+		echo 'Отказам нужен faketime / The faults need faketime: sudo apt-get install faketime'; exit 1; \
 	fi
 	@touch $@

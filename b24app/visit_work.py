@@ -6,7 +6,7 @@ round. What an earlier round had of these is taken away with it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -107,9 +107,9 @@ def sms_key(row: VisitRow) -> str:
     return f"visit:{row.id}"
 
 
-def entry_marker(visit_id: int) -> str:
-    """Returns the mark by which a visit's calendar entry is known again."""
-    return stage_desk.mark("visit entry", visit_id)
+def entry_marker(visit_id: int, instead_of: Sequence[int] = ()) -> str:
+    """Returns the mark by which a visit's calendar entry is known again, and not taken for the one it replaces."""
+    return stage_desk.mark("visit entry", visit_id, *instead_of)
 
 
 # keeping
@@ -177,7 +177,7 @@ def act(work: VisitWork) -> list[Command]:
                 end=work.entry.end,
                 description=work.entry.description,
                 location=work.entry.location,
-                marker=entry_marker(work.entry.visit_id),
+                marker=entry_marker(work.entry.visit_id, work.removed),
                 label=visits.ENTRY,
             )
         )

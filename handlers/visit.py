@@ -197,9 +197,14 @@ def _work(facts: Seen, **values: Any) -> VisitWork:
 # what people did
 
 
+def _is_lost(facts: Seen) -> bool:
+    """Whether nobody waits for a measurer: the item is gone, or the client declined. A converted one still does."""
+    return not facts.there or facts.item.stage_semantics == "F"
+
+
 def _lost(facts: Seen) -> VisitWork | None:
-    """The item is gone, or the client declined: nobody waits for a measurer. A converted one still does."""
-    if facts.there and facts.item.stage_semantics != "F":
+    """What stood for a client who is lost is cancelled."""
+    if not _is_lost(facts):
         return None
     why = "клиент отказался / the client declined" if facts.there else "карточки больше нет / the item is gone"
     changes = tuple(
@@ -364,7 +369,7 @@ class Wish:
 def _card_wish(facts: Seen) -> Wish | None:
     """Returns what the card's two fields say besides what we wrote there ourselves, or None."""
     on = facts.on
-    if on is None or facts.raw is None or not facts.fields_written or not say.has_fields(facts):
+    if _is_lost(facts) or on is None or facts.raw is None or not facts.fields_written or not say.has_fields(facts):
         return None
     if any(row.shown != row.state for row in facts.rows):
         return None  # what was decided is written first

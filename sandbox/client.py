@@ -194,8 +194,8 @@ class Sandbox:
 
     def ledger(self, since: int = 0, kind: str = "") -> list[dict[str, Any]]:
         """Ledger entries after `since`, of one kind when named."""
-        entries = self.control("GET", "ledger", since=since)["entries"]
-        return [entry for entry in entries if not kind or entry["kind"] == kind]
+        query: dict[str, Any] = {"since": since, "kind": kind} if kind else {"since": since}
+        return list(self.control("GET", "ledger", **query)["entries"])
 
     @property
     def last(self) -> int:

@@ -5,10 +5,12 @@ The list of addresses stands in docs/sandbox.md. A control is a function declare
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -203,13 +205,11 @@ def _robot(row: Row) -> Row:
     }  # fmt: skip
 
 
-def _items(portal: Portal, kind: int) -> list[Row]:
-    rows = []
-    for row in portal[kind].between(descending=True):
-        rows.append(crm.as_item(portal, kind, row))
-        if len(rows) == 1000:
-            break
-    return rows
+_ITEMS = {"leads": crm.LEAD, "deals": crm.DEAL, "contacts": crm.CONTACT, "companies": crm.COMPANY}
+
+
+def _items(portal: Portal, kind: int, newest: int = 1000) -> list[Row]:
+    return [crm.as_item(portal, kind, row) for row in itertools.islice(portal[kind].between(descending=True), newest)]
 
 
 PARTS: dict[str, Callable[[Portal], Any]] = {
@@ -221,10 +221,7 @@ PARTS: dict[str, Callable[[Portal], Any]] = {
             "head": row["UF_HEAD"]} for row in portal["departments"]
     ],
     "stages": lambda portal: {str(kind): [_stage(row) for row in crm.stages(portal, kind)] for kind in crm.STAGE},
-    "leads": lambda portal: _items(portal, crm.LEAD),
-    "deals": lambda portal: _items(portal, crm.DEAL),
-    "contacts": lambda portal: _items(portal, crm.CONTACT),
-    "companies": lambda portal: _items(portal, crm.COMPANY),
+    **{name: partial(_items, kind=kind) for name, kind in _ITEMS.items()},
     "comments": lambda portal: [
         {"id": row["ID"], "entity_type": row["ENTITY_TYPE"], "entity_id": row["ENTITY_ID"], "text": row["COMMENT"],
          "author_id": row["AUTHOR_ID"], "created": portal.iso(row["CREATED"])}
@@ -294,18 +291,22 @@ def state(world: World, portal: Portal, path: list[str], body: Row) -> Row:
 
 @control("GET", "state/<>")
 def state_part(world: World, portal: Portal, path: list[str], body: Row) -> Any:
-    only(body)
+    only(body, *(["newest"] if path[0] in _ITEMS else []))
     if path[0] not in PARTS:
         raise ControlError(f"no part {path[0]}", 404)
     with portal.lock:
+        if "newest" in body:
+            return _items(portal, _ITEMS[path[0]], as_int(body["newest"]) or 0)
         return PARTS[path[0]](portal)
 
 
 @control("GET", "ledger")
 def ledger(world: World, portal: Portal, path: list[str], body: Row) -> Row:
-    only(body, "since")
+    only(body, "since", "kind")
+    kind = body.get("kind")
     with portal.lock:
-        return {"entries": portal.ledger.since(as_int(body.get("since", 0)) or 0), "last": portal.ledger.last}
+        entries = portal.ledger.since(as_int(body.get("since", 0)) or 0)
+        return {"entries": [one for one in entries if kind in (None, one["kind"])], "last": portal.ledger.last}
 
 
 @control("GET", "quiet")
@@ -313,7 +314,7 @@ def quiet(world: World, portal: Portal, path: list[str], body: Row) -> Row:
     only(body)
     with portal.lock:
         ringing = any(not call["DONE"] for call in portal["calls"])
-    return {"quiet": not ringing and portal.scheduler.quiet}
+        return {"quiet": not ringing and portal.scheduler.quiet, "requests": portal.requests}
 
 
 # --- applications ---------------------------------------------------------------------------------------------------

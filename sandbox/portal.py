@@ -12,6 +12,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -290,6 +291,7 @@ class Portal:
         self.refresh_tokens: dict[str, Row] = {}
         self.held: dict[str, Any] = {}
         self.snapshots: dict[str, str] = {}
+        self.requests = 0
         self._zones: dict[str, ZoneInfo] = {}
 
     def __getitem__(self, name: str | int) -> Table:
@@ -323,6 +325,17 @@ class Portal:
     def iso(self, at: float | None) -> str | None:
         """`at` as ISO 8601 with the portal's offset (2026-11-22T12:00:00+03:00), None for None."""
         return None if at is None else datetime.fromtimestamp(int(at), self.zone()).isoformat()
+
+    @contextmanager
+    def request(self) -> Iterator[None]:
+        """One more REST request is under way (`requests`)."""
+        with self.lock:
+            self.requests += 1
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.requests -= 1
 
     def user(self, number: Any) -> Row | None:
         """The person of that id, or None."""

@@ -230,10 +230,15 @@ def handle(portal: Portal, request: Request) -> Response | None:
     door = door_of(request.path)
     if door is None:
         return None
-    if door.v3:
-        from sandbox import v3
+    with portal.request():
+        if door.v3:
+            from sandbox import v3
 
-        return v3.handle(portal, door, request)
+            return v3.handle(portal, door, request)
+        return _handle(portal, door, request)
+
+
+def _handle(portal: Portal, door: Door, request: Request) -> Response:
     params, _ = read_parameters(request)
     entry = portal.ledger.add(
         "request", method=door.method.lower(), params=mask(params), status=0, error="", batch=[], user_id=None,

@@ -57,6 +57,7 @@ class Clock:
 
     def tick(self) -> None:
         """Does once what is due now."""
+        self.inbox.mind_the_clock()
         now = datetime.now(UTC)
         self.inbox.free_leases_of_the_dead()
         fired = self.fire_timers(now)
@@ -108,9 +109,12 @@ class Clock:
         waiting = sa.exists().where(
             deliveries.c.member_id == portals.c.member_id,
             deliveries.c.entity == code,
-            sa.or_(deliveries.c.state.in_(("waiting", "running")), deliveries.c.received_at > now - every),
+            # what a clock that was ahead left behind is none of the last minutes
+            sa.or_(deliveries.c.state.in_(("waiting", "running")), deliveries.c.received_at.between(now - every, now)),
         )
-        set_already = sa.exists().where(timers.c.member_id == portals.c.member_id, timers.c.code == code)
+        set_already = sa.exists().where(
+            timers.c.member_id == portals.c.member_id, timers.c.code == code, timers.c.due_at <= now
+        )
         late = sa.select(portals.c.member_id).where(portals.c.status == "active", ~waiting, ~set_already)
         with self.database.read() as connection:
             if connection.execute(late).first() is None:

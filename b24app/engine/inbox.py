@@ -12,6 +12,7 @@ import logging
 import os
 import socket
 import threading
+import time
 import uuid
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -35,6 +36,8 @@ LEASE = timedelta(seconds=90)
 CRASHES_ALLOWED = 4
 """A delivery whose worker died this often is put aside for a person: it must not kill the next one for ever."""
 KEEP_DONE = timedelta(days=30)
+CLOCK_SET = timedelta(seconds=15)
+"""The machine's clock went on by so much more or less than time did: it was set, or the machine slept."""
 
 deliveries = schema.deliveries
 
@@ -59,6 +62,8 @@ class Delivery:
     decision: Any
     decided_at: datetime | None
     failure: str | None
+    taken_over: bool = False
+    """Whoever had it before died at it, or lost it: what he asked of the portal may still be under way."""
 
 
 @cache
@@ -180,6 +185,7 @@ class Inbox:
         self.lease = lease
         self.owner = owner_name()
         self._arrivals = _Arrivals(database)
+        self._looked_at = (_now(), time.monotonic())
 
     def record(
         self,
@@ -212,6 +218,7 @@ class Inbox:
 
     def claim(self) -> Delivery | None:
         """Returns the most urgent due delivery, now ours for the length of the lease, or None."""
+        self.mind_the_clock()
         now = datetime.now(UTC)
         with self.database.read() as connection:
             if connection.execute(CANDIDATE, {"now": now}).first() is None:
@@ -253,6 +260,7 @@ class Inbox:
             failure=row["failure"]
             if row["crashes"] + (1 if crashed else 0) <= CRASHES_ALLOWED
             else row["failure"] or "работник падал на этой доставке / its worker died again and again",
+            taken_over=crashed,
         )
 
     def _merge_repeats(self, connection: sa.Connection, row: schema.Row) -> None:
@@ -317,6 +325,27 @@ class Inbox:
         )
 
     # what the clock and people ask
+
+    def mind_the_clock(self) -> None:
+        """Notices that the machine's clock was set since we last looked at it.
+
+        A lease that had not ended lasts anew from now: put forward, the clock must not take from a living worker what
+        he is at; put back, it must not keep for an hour what a hung one had. What was postponed for seconds does not
+        wait for an hour: it is tried now, and what had a reason to wait longer is postponed again.
+        """
+        (then, before), (now, after) = self._looked_at, (_now(), time.monotonic())
+        self._looked_at = (now, after)
+        step = now - then - timedelta(seconds=after - before)
+        if abs(step) < CLOCK_SET:
+            return
+        log.warning("clock=set step_s=%d", step.total_seconds())
+        table = deliveries
+        held = sa.and_(table.c.state == "running", table.c.lease_until > now - step)
+        with self.database.write() as connection:
+            connection.execute(sa.update(table).where(held).values(lease_until=now + self.lease))
+            if step < timedelta(0):
+                postponed = sa.and_(table.c.state == "waiting", table.c.due_at > now)
+                connection.execute(sa.update(table).where(postponed).values(due_at=now))
 
     def due(self, limit: int) -> list[int]:
         """Returns ids of deliveries that wait for nobody but a worker."""

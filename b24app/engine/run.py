@@ -10,6 +10,7 @@ Temporary      -> postponed until retry_at, nothing is forgotten
 PortalClosed   -> postponed too: it works again once an administrator acted
 Permanent      -> failed
 the database   -> postponed like Temporary; where even that cannot be written, the lease runs out and the clock rings
+MemoryError    -> the process ends, as if the kernel had ended it: the next one has memory, and the crash is counted
 anything else  -> a mistake of ours: a few tries, then failed; the clock and the other deliveries go on
 """
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -66,6 +68,8 @@ ROBOT_PATIENCE = timedelta(minutes=30)
 GIVE_UP_AFTER = timedelta(days=7)
 MISTAKES_ALLOWED = 5
 CLOSED_RETRY = timedelta(minutes=10)
+REQUEST_LASTS = timedelta(seconds=61)
+"""The cloud cuts a request after 60 s: a look-up before that may miss what a dead worker asked for."""
 NEVER_AGAIN = "сделано ли, неизвестно, повторять нельзя / outcome unknown, never repeated"
 SMS_ALARM = "sms"
 NO_V3_CODES = ("ERROR_METHOD_NOT_FOUND", "INSUFFICIENT_SCOPE", "METHOD_NOT_FOUND", "METHODNOTFOUND")
@@ -110,6 +114,9 @@ class Runner:
         except DATABASE_TROUBLE as trouble:
             log.warning("delivery=%s database=%s", delivery.id, type(trouble).__name__)
             outcome = self._postpone(delivery, Temporary("база данных не отвечала / the database did not answer"))
+        except MemoryError:
+            log.critical("delivery=%s memory=none", delivery.id)
+            os._exit(1)
         except Exception as mistake:  # a mistake of ours must not stop the deliveries behind it
             log.exception("delivery=%s code=%s mistake", delivery.id, delivery.code)
             outcome = self._after_mistake(delivery, mistake)
@@ -369,6 +376,7 @@ class Runner:
 
     def _resolve_unknown(self, delivery: Delivery, portal: Portal, unknown: Sequence[Entry]) -> None:
         now = datetime.now(UTC)
+        self._let_the_portal_end(delivery, unknown, now)
         changes: dict[int, dict[str, Any]] = {}
         to_look_up = []
         for entry in unknown:
@@ -384,6 +392,14 @@ class Runner:
         self.journal.settle(delivery, changes)
         if to_look_up:
             self._look_up(delivery, portal, to_look_up)
+
+    @staticmethod
+    def _let_the_portal_end(delivery: Delivery, unknown: Sequence[Entry], now: datetime) -> None:
+        """Postpones what a dead worker asked for a moment ago: the portal may still be at it, and would do it twice."""
+        sent = [e.first_sent_at for e in unknown if e.first_sent_at and isinstance(e.command.again, LookUp | Keyed)]
+        if delivery.taken_over and sent and now < max(sent) + REQUEST_LASTS:
+            reason = "портал, может быть, ещё выполняет прежний запрос / the portal may still be at the former request"
+            raise Temporary(reason, retry_at=max(sent) + REQUEST_LASTS)
 
     def _look_up(self, delivery: Delivery, portal: Portal, unknown: Sequence[Entry]) -> None:
         """Asks the portal which of these were done; the others wait to be sent again.

@@ -414,9 +414,10 @@ WATCH_EVERY = timedelta(minutes=15)
 def watch(memory: Memory) -> None:
     """Sees to it that visits to come are looked at from time to time (handlers/visit_watch.py)."""
     timers = schema.timers
-    mine = sa.and_(timers.c.member_id == memory.member_id, timers.c.key == WATCH)
+    next_look = memory.now + WATCH_EVERY  # a later one was set by a clock that was ahead
+    mine = sa.and_(timers.c.member_id == memory.member_id, timers.c.key == WATCH, timers.c.due_at <= next_look)
     if not memory.connection.execute(sa.select(timers.c.id).where(mine)).first() and to_come(memory):
-        memory.set_timer(WATCH, code=WATCH, entity=WATCH, due_at=memory.now + WATCH_EVERY)
+        memory.set_timer(WATCH, code=WATCH, entity=WATCH, due_at=next_look)
 
 
 def holds_over(memory: Memory) -> list[VisitRow]:

@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from journeys.office import ANNA, MANAGERS, new_phone, playbook, running_office
 from journeys.shop import ADDRESS, DATE, MEASUREMENT, Shop
 from journeys.test_storm import Enquiries, ring
+from postgresql import Server
 
 from b24app.store import schema
 from b24app.supervisor import free_port
@@ -62,7 +63,7 @@ class Storm:
         try:
             stage.pardon()
             stage.settle(120)
-            stage.hurry_timers("call_lost")
+            stage.fire("call_lost")
             stage.reconcile()
             stage.settle(120)
         except AssertionError as error:  # what has not come by now will never
@@ -116,6 +117,13 @@ def test_redis_hangs_for_5_s(storm: Storm) -> None:
     finally:
         storm.stage.go_on("redis")
     storm.wave()
+    storm.end()
+
+
+def test_redis_is_slow(storm: Storm) -> None:
+    for _ in range(6):
+        storm.stage.redis.client_pause(700)  # whoever asks waits for so long
+        storm.wave(1, 0)
     storm.end()
 
 
@@ -229,6 +237,22 @@ def test_worker_hangs_for_ever(storm: Storm) -> None:
     stage.ring()
     stage.until(lambda: stage.open_deliveries() == 0 or stage.hurry(), "the other one goes on", 60)
     stage.go_on(hung)
+    storm.wave()
+    storm.end()
+
+
+def test_workers_are_out_of_memory(storm: Storm) -> None:
+    stage = storm.stage
+    storm.wave()
+    stage.settle()
+    fallen = len(stage.fallen)
+    for pid in (pid for name in stage.workers for pid in members(stage, name)):
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
+        most = pages * resource.getpagesize() + 256 * 1024
+        resource.prlimit(pid, resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
+    storm.wave(12, 2)
+    stage.until(lambda: stage.hurry() or stage.fallen[fallen:] or not stage.open_deliveries(), "an end", 90)
+    stage.restart(*stage.workers)
     storm.wave()
     storm.end()
 
@@ -383,6 +407,38 @@ def test_portal_is_gone_for_an_hour(tally: Tally, tmp_path: Path) -> None:
     row.add(lost + bool(left), doubled)
     row.seconds += time.monotonic() - began
     assert (lost, doubled, left) == (0, 0, "")
+
+
+def test_database_server_is_away_for_long(tally: Tally, tmp_path: Path, postgresql: Server) -> None:
+    """Longer than a few attempts take: what was begun and what waited go on when it is back."""
+    began = time.monotonic()
+    with running_office(tmp_path, "--no-limits", database=postgresql.empty()) as office:
+        office.portal.fault("crm.timeline.comment.add", "delay", seconds=1)
+        last, sizes = office.portal.last, office.log_sizes()
+        first = ring(office, 6, 1)
+        office.until(lambda: office.fault_taken(last, "crm.timeline.comment.add"), "a write on its way")
+        postgresql.stop(killed=True)
+        down = office.portal.last
+        second = ring(office, 3)
+        office.until(office.is_quiet, "the portal gave up on its events", 60)
+        refused = {one["status"] for one in office.portal.ledger(down, "event")}
+        office.until(lambda: dict(office.logs_since(sizes))["clock.log"].count("clock=late") > 5, "a while", 90)
+        postgresql.start()
+        office.until(lambda: office.health(), "the web sees it", 60)
+        office.write(
+            sa.update(schema.deliveries).where(schema.deliveries.c.state == "running").values(lease_until=office.now())
+        )  # the minute and a half of whoever could not write back
+        third = ring(office, 3)
+        office.settle(120, hurry=True)
+        office.reconcile()
+        office.settle(60, hurry=True)
+        every = Enquiries(first.leads + second.leads + third.leads, first.contacts)
+        lost, doubled = every.outcome(office)
+        left = office.unfinished()
+    row = tally.row("around", "database server is away for long")
+    row.add(lost + bool(left), doubled)
+    row.seconds += time.monotonic() - began
+    assert (lost, doubled, left, refused) == (0, 0, "", {503})
 
 
 # tokens

@@ -29,6 +29,8 @@ from .stage import Stage
 
 CROWD = 40
 """So many deliveries may wait before people do something new: a storm has its own test."""
+ROUND = 200
+"""So many enquiries come at once where a number of leads is to be reached."""
 CALL, ANSWER = "Вам необходимо связаться", "Ответьте клиенту"
 WRITES = (
     "crm.item.update", "crm.item.add", "crm.timeline.comment.add", "tasks.task.add", "tasks.task.update",
@@ -66,23 +68,35 @@ class Life:
         self.hung: dict[str, float] = {}
         self.began = self.stage.portal.last
 
-    def live(self, seconds: float) -> None:
-        """Lets people act and misfortunes come for so long."""
-        stage, until, hurried = self.stage, time.monotonic() + seconds, 0.0
-        while time.monotonic() < until:
+    def live(self, seconds: float, leads: int = 0) -> None:
+        """Lets people act and misfortunes come for so long; with `leads`, until there are so many: in rounds."""
+        stage, until, hurried, misfortune = self.stage, time.monotonic() + seconds, 0.0, 0.0
+        while time.monotonic() < until and (not leads or len(self.leads) < leads):
             if stage.open_deliveries() < CROWD:
+                if leads:
+                    self._round()
                 self._do(PEOPLE, self.acts)
                 if self.chance.random() < 0.25:
                     self._do(MISFORTUNES, self.misfortunes)
+            elif leads and time.monotonic() > misfortune:  # while the round is worked on
+                self._do(MISFORTUNES, self.misfortunes)
+                misfortune = time.monotonic() + self.chance.uniform(1, 8)
             for name, when in list(self.hung.items()):
                 if time.monotonic() > when:
                     del self.hung[name]
                     stage.go_on(name)
             stage.look_after()
-            if time.monotonic() > hurried + 1:
+            if time.monotonic() > hurried + 1 and not self.hung:  # whoever hangs may hold the database
                 stage.hurry()
                 hurried = time.monotonic()
             time.sleep(0.02)
+
+    def _round(self) -> None:
+        """Many enquiries at once, and one of twenty of their events gets lost."""
+        lost = {"event": "*", "action": "lose", "count": ROUND // 5}  # an enquiry is some four events
+        self.stage.control("POST", "event-rules", lost)
+        for _ in range(ROUND):
+            self._do(ENQUIRIES, self.acts)
 
     def _do(self, what: dict[Callable[[Life], Any], int], counted: Counter[str]) -> None:
         (act,) = self.chance.choices(list(what), list(what.values()))
@@ -297,6 +311,9 @@ PEOPLE: dict[Callable[[Life], Any], int] = {
     _changes_the_address: 2, _books_by_a_button: 2,
 }  # fmt: skip
 
+ENQUIRIES: dict[Callable[[Life], Any], int] = {_misses_a_call: 6, _fills_in_a_form: 4}
+"""Many leads made by one hand are an import, of which a person is asked."""
+
 
 # misfortunes
 
@@ -374,19 +391,25 @@ def _token_expires(life: Life) -> None:
     life.stage.tokens_expire()
 
 
-def _locks_the_database(life: Life) -> None:
+def _locks_the_database(life: Life) -> bool:
+    if life.hung:
+        return False
     with closing(sqlite3.connect(life.stage.folder / "b24app.db", timeout=30, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         time.sleep(life.chance.uniform(0.3, 2))
         other.execute("ROLLBACK")
+    return True
 
 
 def _provider_fails(life: Life) -> None:
     life.shop.provider.cues.append(life.chance.choice(("lost", "429", "500", "refuse", "slow", "garbage")))
 
 
-def _timers_come(life: Life) -> None:
+def _timers_come(life: Life) -> bool:
+    if life.hung:
+        return False
     life.stage.hurry_timers(life.chance.choice(("call_lost", "move_check", "queue", "visit_watch", "gate_summary")))
+    return True
 
 
 MISFORTUNES: dict[Callable[[Life], Any], int] = {
@@ -419,6 +442,7 @@ def verdict(life: Life) -> Verdict:
     """Looks at the portal as people do, and at what our deliveries say of themselves."""
     found = Verdict()
     seen = life.stage.portal.state()
+    seen["leads"] = life.stage.portal.control("GET", "state/leads", newest=2 * len(life.leads) + 1000)
     _leads(life, seen, found)
     _tasks(life, seen, found)
     _visits(life, seen, found)
@@ -460,8 +484,11 @@ def _tasks(life: Life, seen: Row, found: Verdict) -> None:
     for (lead_id, kind), count in still_open.items():
         if count > 1:
             found.doubled.append(f"lead {lead_id}: {count} open tasks {kind!r}")
+    asking: Counter[int] = Counter()
+    for (lead_id, kind), count in every.items():
+        asking[lead_id] += count * kind.startswith((CALL, ANSWER))
     for lead_id, story in life.leads.items():
-        count = sum(n for (id, kind), n in every.items() if id == lead_id and kind.startswith((CALL, ANSWER)))
+        count = asking[lead_id]
         if count > 1:
             found.doubled.append(f"lead {lead_id}: {count} tasks to call or to answer")
         if story.asks and not story.touched and count == 0:

@@ -1,4 +1,4 @@
-"""Everything at once, by chance from the printed seed, for as long as CHAOS_MINUTES says (T2, T8, T14, T17)."""
+"""Everything at once, by chance from the printed seed (T2, T8, T14, T17): for CHAOS_MINUTES, and CHAOS_LEADS leads."""
 
 from __future__ import annotations
 
@@ -14,15 +14,29 @@ from .scenes import CLIENT
 from .tally import Tally
 
 MINUTES = float(os.environ.get("CHAOS_MINUTES") or 10)
+LEADS = int(os.environ.get("CHAOS_LEADS") or 10_000)
+LONGEST_MINUTES = 40
+"""So long leads come at most: the rest of the hour is for what they left to do."""
 
 
 def test_a_department_lives_through_every_misfortune_at_random(shop: Shop, tally: Tally, chance: random.Random) -> None:
+    assert_nothing_lost(shop, tally, chance, MINUTES)
+
+
+def test_thousands_of_leads_live_through_every_misfortune_at_random(
+    shop: Shop, tally: Tally, chance: random.Random
+) -> None:
+    assert_nothing_lost(shop, tally, chance, LONGEST_MINUTES, LEADS)
+
+
+def assert_nothing_lost(shop: Shop, tally: Tally, chance: random.Random, minutes: float, leads: int = 0) -> None:
+    """Lets people and misfortunes come; asserts that nothing is lost or doubled when everything came to rest."""
     began = time.monotonic()
     shop.office.back("morning")
     shop.office.at_work(*MANAGERS)
     shop.portal.place_robot(1, CLIENT, "stage_hint", properties={"text": "Позвоните"})
     life = Life(shop, chance)
-    life.live(MINUTES * 60)
+    life.live(minutes * 60, leads)
     try:
         life.rest()
         restless = ""

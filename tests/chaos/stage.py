@@ -15,7 +15,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
-from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -89,17 +88,19 @@ class Stage(Office):
         self.control("POST", f"snapshots/{name}")
         with closing(sqlite3.connect(self._file)) as ours, closing(sqlite3.connect(self._copy(name))) as copy:
             ours.backup(copy)
-        self._kept_at[name] = _microseconds()
+        self._kept_at[name] = self._microseconds()
 
     def back(self, name: str) -> None:
         """Puts everything back to the state kept under this name; who is still at work after a failed run is ended."""
         self.pardon()
         if self.open_deliveries():
             self.restart(*self.workers)
+        # a request that a rule delays would have its effect afterwards, whoever asked is gone or not
+        self.until(lambda: not self.control("GET", "quiet")["requests"], "the portal's last answer", 90)
         self.control("DELETE", "event-rules")
         self.provider.clear()
         self.control("POST", f"snapshots/{name}/restore")
-        passed = _microseconds() - self._kept_at[name]
+        passed = self._microseconds() - self._kept_at[name]
         with closing(sqlite3.connect(self._file, timeout=30, isolation_level=None)) as ours:
             ours.execute("ATTACH ? AS kept", [str(self._copy(name))])
             ours.execute("BEGIN IMMEDIATE")
@@ -165,9 +166,7 @@ class Stage(Office):
     def holder(self) -> str:
         """Returns the only process of ours that works on a delivery now, or ""."""
         table = schema.deliveries
-        query = sa.select(table.c.lease_owner).where(
-            table.c.state == "running", table.c.lease_until > datetime.now(UTC)
-        )
+        query = sa.select(table.c.lease_owner).where(table.c.state == "running", table.c.lease_until > self.now())
         pids = {int(row["lease_owner"].split("/")[1]) for row in self.rows(query) if row["lease_owner"]}
         names = [name for name, process in self.processes.items() if process.pid in pids and process.poll() is None]
         return names[0] if len(names) == 1 else ""
@@ -197,6 +196,10 @@ class Stage(Office):
         """Rings for whatever is due."""
         self.doorbell.ring(0)
 
+    def _microseconds(self) -> int:
+        """Now, as our database counts."""
+        return int(self.now().timestamp() * 1_000_000)
+
     def fire(self, code: str, seconds: float = 30.0) -> None:
         """Lets the time of our timers of this code come, and waits until the clock has seen it."""
         self.hurry_timers(code)
@@ -205,7 +208,7 @@ class Stage(Office):
     def late_timers(self, code: str) -> bool:
         """Tells whether a timer of this code is due and was not fired yet."""
         table = schema.timers
-        due = sa.and_(table.c.code == code, table.c.due_at <= datetime.now(UTC))
+        due = sa.and_(table.c.code == code, table.c.due_at <= self.now())
         return bool(self.rows(sa.select(table.c.id).where(due)))
 
     # processes
@@ -256,14 +259,16 @@ class Stage(Office):
 
 
 @contextmanager
-def running_stage(folder: Path, *, workers: int = 2) -> Iterator[Shop]:
-    """Yields the shop that measures, with an SMS provider, on an ordinary morning which is kept as `morning`."""
-    text = playbook(quiet_from="00:00:00", quiet_to="00:00:00", when_nobody='"wait"')
+def running_stage(folder: Path, *, kind: type[Stage] = Stage, **rules: str) -> Iterator[Shop]:
+    """Yields the shop that measures, with an SMS provider, on an ordinary morning which is kept as `morning`; `rules`
+    are values of the playbook.
+    """
+    text = playbook(**{"quiet_from": "00:00:00", "quiet_to": "00:00:00", "when_nobody": '"wait"', **rules})
     told = f'missed_call_sms = {{ to = [{ANNA}, {HEAD}], text = "Пропущен {{phone}}" }}\n'
     text = text.replace("[sms] ", f"{told}[sms] ", 1)
     with (
         closing(Provider()) as provider,
-        running_office(folder, "--no-limits", text=text, config=provider.config, workers=workers, kind=Stage) as stage,
+        running_office(folder, "--no-limits", text=text, config=provider.config, kind=kind) as stage,
     ):
         stage.provider = provider
         command = [sys.executable, "-m", "b24app", "--config", str(stage.config), "apply"]
@@ -273,8 +278,3 @@ def running_stage(folder: Path, *, workers: int = 2) -> Iterator[Shop]:
         shop.morning()
         stage.keep("morning")
         yield shop
-
-
-def _microseconds() -> int:
-    """Now, as our database counts."""
-    return int(datetime.now(UTC).timestamp() * 1_000_000)

@@ -13,7 +13,7 @@ import pytest
 
 RED = "guards taken away: each run must be red"
 """The part that does not count in the sum of everything: there, red is right."""
-ELSEWHERE = ("test_faults.py", "test_storm.py", "test_sms.py", "test_installation.py")
+ELSEWHERE = ("test_faults.py", "test_storm.py", "test_sms.py", "test_installation.py", "test_postgresql.py")
 """Journeys with faults of their own: those that run are counted, one test a fault."""
 COUNTED = ("tried", "survived", "lost", "doubled", "unmet", "seconds")
 

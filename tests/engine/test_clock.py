@@ -130,6 +130,20 @@ def test_a_portal_is_reconciled_once_a_period_however_many_clocks_there_are(inbo
     assert count(inbox, schema.timers) == 1
 
 
+def test_what_a_clock_that_was_a_day_ahead_left_behind_does_not_stop_the_reconciliations_for_a_day(
+    inbox: Inbox,
+) -> None:
+    now, ahead = datetime.now(UTC), datetime.now(UTC) + timedelta(days=1)
+    clock(inbox).start_reconciliations(ahead)
+    clock(inbox).start_reconciliations(now)  # set for tomorrow, and fired today
+    clock(inbox).fire_timers(now)
+    assert len(deliveries(inbox, RECONCILE)) == 1
+    with inbox.database.write() as connection:
+        connection.execute(sa.update(schema.deliveries).values(state="done", received_at=ahead))
+    clock(inbox).start_reconciliations(now)
+    assert count(inbox, schema.timers) == 1
+
+
 def test_a_reconciliation_that_is_not_over_is_not_started_again(inbox: Inbox) -> None:
     now = datetime.now(UTC)
     clock(inbox).start_reconciliations(now)

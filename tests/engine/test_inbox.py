@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -272,3 +273,44 @@ def test_reasons_are_cut_to_what_people_read(inbox: Inbox) -> None:
     assert id is not None
     inbox.postpone(claim(inbox), LONG_AGO, "x" * 5000)
     assert len(row(inbox, id)["reason"]) == 1000
+
+
+# the machine's clock
+
+
+def clock_is_set(inbox: Inbox, by: timedelta) -> None:
+    """The clock was put so much forward (back, where it is negative) since the inbox looked at it."""
+    inbox._looked_at = (datetime.now(UTC) - by, time.monotonic())
+
+
+@pytest.mark.parametrize("by", [timedelta(hours=1), timedelta(hours=-1)], ids=["forward", "back"])
+def test_a_clock_that_is_set_neither_ends_a_lease_nor_prolongs_it(inbox: Inbox, by: timedelta) -> None:
+    living, ended = record(inbox, "lead:1"), record(inbox, "lead:2")
+    assert living is not None
+    assert ended is not None
+    for _ in range(2):
+        claim(inbox)
+    change(inbox, living, lease_until=datetime.now(UTC) - by + timedelta(seconds=60))
+    change(inbox, ended, lease_until=datetime.now(UTC) - by - timedelta(seconds=1))
+    clock_is_set(inbox, by)
+    inbox.mind_the_clock()
+    left = row(inbox, living)["lease_until"] - datetime.now(UTC)
+    assert inbox.lease - timedelta(seconds=5) < left <= inbox.lease
+    change(inbox, ended, lease_until=LONG_AGO)  # as its time passes
+    assert claim(inbox).id == ended
+    assert inbox.claim() is None
+
+
+def test_what_was_postponed_for_seconds_does_not_wait_for_the_hour_by_which_the_clock_was_put_back(
+    inbox: Inbox,
+) -> None:
+    id = record(inbox)
+    inbox.postpone(claim(inbox), datetime.now(UTC) + timedelta(hours=1, seconds=10), "позже")
+    clock_is_set(inbox, timedelta(seconds=-5))
+    assert inbox.claim() is None  # machines are corrected by so much every day
+    clock_is_set(inbox, timedelta(hours=-1))
+    assert claim(inbox).id == id
+    id = record(inbox, "lead:3")
+    inbox.postpone(claim(inbox), datetime.now(UTC) + timedelta(hours=1), "позже")
+    clock_is_set(inbox, timedelta(hours=1))
+    assert inbox.claim() is None

@@ -253,10 +253,33 @@ def test_a_worker_that_dies_anywhere_leaves_one_of_everything(
     with dying(bench, monkeypatch, at):
         bench.run()
     bench.run()
+    again(bench)  # where something was under way, the portal got its minute
     assert id is not None
     assert (delivery(bench, id)["state"], delivery(bench, id)["reason"]) == ("done", None)
     assert (portal.items[0]["assignedById"], len(portal.comments), len(portal.tasks)) == (11, 1, 1)
     assert set(states(bench, id).values()) == {"done"}
+
+
+def test_what_a_dead_worker_asked_for_is_looked_up_once_the_portal_must_be_through(
+    bench: Bench, portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer(bench, handlers=(handler([CARD]),))
+    id = bench.event("E", "lead:42", {})
+    with dying(bench, monkeypatch, "before_send"):
+        bench.run()
+    bench.run()
+    assert id is not None
+    (entry,) = bench.runner.journal.entries(id).values()
+    assert entry.first_sent_at is not None
+    assert (delivery(bench, id)["state"], delivery(bench, id)["due_at"]) == (
+        "waiting",
+        entry.first_sent_at + run.REQUEST_LASTS,
+    )
+    assert bench.rest.sent == []
+    portal.crm_timeline_comment_add(CARD.call.params)  # the request of the dead one has its effect only now
+    again(bench)
+    assert delivery(bench, id)["state"] == "done"
+    assert len(portal.comments) == 1
 
 
 @pytest.mark.parametrize("at", CRASHES)
@@ -269,6 +292,7 @@ def test_a_made_item_and_what_hangs_on_it_are_made_once(
     with dying(bench, monkeypatch, at):
         bench.run()
     bench.run()
+    again(bench)  # where something was under way, the portal got its minute
     assert id is not None
     assert delivery(bench, id)["state"] == "done"
     assert [row["originId"] for row in portal.items] == ["", "call:c1"]
@@ -598,6 +622,24 @@ def test_a_database_in_trouble_is_waited_for_however_often(
     assert (delivery(bench, id)["state"], len(portal.comments), len(portal.tasks)) == ("done", 1, 1)
 
 
+def test_a_worker_without_memory_ends_and_what_it_was_at_is_not_a_mistake(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end(code: int) -> None:
+        raise Killed
+
+    def reading(_: Any, call: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(run.os, "_exit", end)
+    offer(bench, handlers=(handler([CARD], reading),))
+    id = bench.event("E", "lead:42", {})
+    assert id is not None
+    with pytest.raises(Killed):
+        bench.run()
+    assert delivery(bench, id)["state"] == "running"  # until its lease ends, as with every death
+
+
 def test_a_delivery_that_kills_its_workers_is_put_aside(bench: Bench) -> None:
     offer(bench, handlers=(handler([CARD]),))
     id = bench.event("E", "lead:42", {})
@@ -762,5 +804,6 @@ def test_a_robot_whose_worker_dies_anywhere_is_answered(
     with dying(bench, monkeypatch, at):
         bench.run()
     bench.run()
+    again(bench)  # where something was under way, the portal got its minute
     assert {answer["LOG_MESSAGE"] for answer in portal.answers} == {"Анна"}
     assert len(portal.comments) == 1

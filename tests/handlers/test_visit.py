@@ -47,6 +47,7 @@ from scripted_visits import (
 )  # fmt: skip
 
 from b24app import texting
+from b24app.bitrix.commands import LookUp
 from b24app.engine.declare import Nothing
 from b24app.entities import CONTACT, Interval, ItemRef
 from b24app.errors import Temporary
@@ -763,6 +764,11 @@ def test_k23_a_date_in_the_card_is_booked(person: Any, measurer: int) -> None:
     assert (work.notices, work.fields, act(work)) == ((), {}, [])
 
 
+def test_a_date_in_the_card_of_a_lost_client_is_not_booked() -> None:
+    """It would be cancelled by the next look, booked by the one after it, and so on for ever."""
+    assert all_right(dated(FRIDAY, OLEG, stageId="JUNK", stageSemanticId="F"))
+
+
 def test_k22_without_a_measurer_in_the_card_the_fairest_of_those_who_are_free_comes() -> None:
     facts = dated(FRIDAY)
     assert facts.diary is not None
@@ -966,6 +972,15 @@ def test_k32_another_address_is_told_in_the_calendar_in_the_measurers_task_and_t
 def test_another_address_of_a_visit_that_is_not_confirmed_moves_only_the_entry() -> None:
     card = raw(standing(), **{ADDRESS: "Садовая, 1"})
     assert labels(decided(seen(standing(), raw=card, tasks=(task("confirm"),)))) == ["entry_gone_501", "entry"]
+
+
+def test_the_entry_with_another_address_is_not_taken_for_the_one_that_it_replaces() -> None:
+    """Where the worker dies before both writes, its look-up finds the old entry, which is about to go."""
+    works = decided(seen(row())), decided(seen(standing(), raw=raw(standing(), **{ADDRESS: "Садовая, 1"})))
+    old, new = (next(command for command in act(work) if command.label == "entry") for work in works)
+    assert isinstance(new.again, LookUp)
+    assert new.again.marker in new.call.params["description"]
+    assert new.again.marker not in old.call.params["description"]
 
 
 @pytest.mark.parametrize(

@@ -251,6 +251,10 @@ data = "{self.folder}"
 
     # time that passes
 
+    def now(self) -> datetime:
+        """The present, as our processes see it."""
+        return datetime.now(UTC)
+
     def write(self, *statements: sa.Update | sa.Delete) -> None:
         """Changes our database as passing time would."""
         with self.database.write() as connection:
@@ -268,7 +272,7 @@ data = "{self.folder}"
 
     def hurry(self) -> None:
         """Lets the time pass for which deliveries were postponed: they are due now, and so much older."""
-        table, now = schema.deliveries, datetime.now(UTC)
+        table, now = schema.deliveries, self.now()
         late = sa.and_(table.c.state == "waiting", table.c.due_at > now)
         rows = self.rows(sa.select(table).where(late))
         for row in rows:
@@ -291,7 +295,7 @@ data = "{self.folder}"
     def hurry_timers(self, code: str) -> None:
         """Makes our timers of this code due now."""
         table = schema.timers
-        self.write(sa.update(table).where(table.c.code == code).values(due_at=datetime.now(UTC)))
+        self.write(sa.update(table).where(table.c.code == code).values(due_at=self.now()))
 
     def timers(self, code: str) -> list[sa.RowMapping]:
         """Returns our timers of this code."""
@@ -306,7 +310,7 @@ data = "{self.folder}"
         done = sa.select(table.c.id).where(table.c.code == code, table.c.state == "done")
         before = len(self.rows(done))
         if by_clock:
-            past = datetime.now(UTC) - LONG_AGO
+            past = self.now() - LONG_AGO
             self.write(sa.update(table).where(table.c.code == code).values(received_at=past))
         else:
             member_id = self.portal.ready["member_id"]
@@ -318,13 +322,13 @@ data = "{self.folder}"
     def reconciled_lately(self) -> None:
         """Says that the last reconciliation was just now: none begins while something is counted."""
         table = schema.deliveries
-        lately = sa.update(table).values(received_at=datetime.now(UTC))
+        lately = sa.update(table).values(received_at=self.now())
         self.write(lately.where(table.c.code.in_(("reconcile", "offline_events"))))
 
     def tokens_expire(self) -> None:
         """Lets the hour pass for which access tokens live, on the portal and by what we know of it."""
         self.control("POST", "tokens", {"action": "expire", "client_id": self.portal.client_id})
-        self.write(sa.update(schema.tokens).values(expires_at=datetime.now(UTC)))
+        self.write(sa.update(schema.tokens).values(expires_at=self.now()))
 
     def forget_rate(self) -> None:
         """Lets the seconds pass in which the portal's request counter runs empty."""
@@ -409,6 +413,8 @@ data = "{self.folder}"
         """Begins the working day of these people, ends everybody else's."""
         for person in self.portal.state("people"):
             wanted = "open" if person["id"] in people else "close"
+            if person["clock"] == "expired":  # yesterday's
+                self.portal.set_person(person["id"], clock="close")
             if (person["clock"] == "opened") != (wanted == "open"):
                 self.portal.set_person(person["id"], clock=wanted)
 

@@ -56,7 +56,7 @@ class Shop:
 
     def day(self, number: int, hour: int = 10) -> datetime:
         """The hour of the `number`-th working day from tomorrow on."""
-        day = datetime.now(ZONE).date()
+        day = self.office.now().astimezone(ZONE).date()
         while number:
             day += timedelta(days=1)
             number -= bool(self.hours.is_working_day(day))

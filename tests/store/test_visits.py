@@ -676,6 +676,9 @@ def test_the_watch_is_set_while_there_are_visits_to_come_and_not_moved(database:
     with memory(database, NOW + 5 * MINUTE) as one:
         visits.watch(one)
         assert timers(one)[visits.WATCH] == NOW + visits.WATCH_EVERY
+    with memory(database, NOW - timedelta(days=1)) as one:  # the clock was a day ahead, and is right again
+        visits.watch(one)
+        assert timers(one)[visits.WATCH] == NOW - timedelta(days=1) + visits.WATCH_EVERY
     with memory(database, member_id="another") as other:
         visits.watch(other)
         assert len([key for key in timers(other) if key == visits.WATCH]) == 1
