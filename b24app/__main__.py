@@ -228,7 +228,9 @@ def _serve(services: Services, options: argparse.Namespace, redis_url: str) -> i
                 from b24app.engine.jobs import work
                 from b24app.engine.run import Runner
 
-                runner = Runner(services.inbox, services.catalogue, services.open_portal, services.doorbell.ring)
+                runner = Runner(
+                    services.inbox, services.catalogue, services.open_portal, services.doorbell.ring, services.limits
+                )
                 work(runner.run_next, redis_url)
             case "clock":
                 from b24app.engine.clock import Clock

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from b24app.bitrix.limits import Full
 from b24app.engine import inbox as module
 from b24app.engine.declare import LATER, NORMAL, URGENT
 from b24app.engine.inbox import CRASHES_ALLOWED, HEAD_START, Delivery, Inbox, LostLease, is_gone, owner_name
@@ -105,6 +106,17 @@ def test_one_portals_telephone_comes_before_anothers_report(inbox: Inbox) -> Non
     urgent = record(inbox, "lead:1", member_id="two", priority=URGENT)
     another = record(inbox, "lead:2", member_id="two", priority=URGENT)
     assert [claim(inbox).id for _ in range(2)] == [urgent, another]
+
+
+def test_what_would_only_wait_for_room_beside_another_worker_is_left_alone(inbox: Inbox) -> None:
+    ordinary = record(inbox, "lead:1", member_id="one", priority=NORMAL)
+    urgent = record(inbox, "lead:2", member_id="one", priority=URGENT)
+    assert inbox.claim(Full(ordinary=frozenset({"one"}), urgent=frozenset({"one"}))) is None
+    other = record(inbox, "lead:3", member_id="two", priority=LATER)
+    full = Full(ordinary=frozenset({"one"}))
+    assert [delivery and delivery.id for delivery in (inbox.claim(full), inbox.claim(full))] == [urgent, other]
+    assert inbox.claim(full) is None
+    assert claim(inbox).id == ordinary
 
 
 def test_an_entitys_deliveries_are_worked_in_order_one_at_a_time(inbox: Inbox) -> None:
