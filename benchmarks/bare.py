@@ -16,6 +16,8 @@ from gunicorn.app.base import BaseApplication
 from rq import Queue
 from rq.serializers import JSONSerializer
 
+from b24app.web.server import READ_SECONDS, THREADS
+
 INSERT = (
     "INSERT INTO deliveries (member_id, kind, code, entity, payload, priority, state, received_at, due_at, attempts,"
     " crashes) VALUES (?, 'event', ?, ?, ?, 50, 'waiting', ?, ?, 0, 0) RETURNING id"
@@ -75,7 +77,7 @@ def serve(server: type[BaseApplication], application: Callable[[], Any], port: i
 
     class Bare(server):  # type: ignore[misc]
         def __init__(self) -> None:
-            super().__init__(None, f"127.0.0.1:{port}", 8)
+            super().__init__(None, f"127.0.0.1:{port}", THREADS, READ_SECONDS)
 
         def load(self) -> Any:
             return application()
