@@ -110,12 +110,14 @@ class Running:
         self.start("redis", "web")
         self.until(self.answers, "the web answers")
         for portal in self.portals:
-            portal.application(handler=f"{self.url}/app", install=f"{self.url}/install")
-            if 'data-ready="1"' not in portal.open(1)["body"]:
-                raise RuntimeError(f"the installation did not finish on {portal.url}")
-            portal.finish_install()
-            for manager in MANAGERS:
-                portal.set_person(manager, clock="open")
+            self._install(portal)
+
+    def _install(self, portal: Sandbox) -> None:
+        portal.application(handler=f"{self.url}/app", install=f"{self.url}/install")
+        self.until(lambda: 'data-ready="1"' in portal.open(1)["body"], "the installation", pause=1)
+        portal.finish_install()
+        for manager in MANAGERS:
+            portal.set_person(manager, clock="open")
 
     def answers(self) -> bool:
         """Tells whether our web answers."""
