@@ -113,7 +113,7 @@ def _machine() -> str:
     versions += [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
     return (
         f"Машина: {model[1] if model else platform.machine()}, ядер / cores {os.cpu_count()}, "
-        f"память / memory {memory:.0f} GiB, {platform.system()} {platform.release()}; {', '.join(versions)}."
+        f"память / memory {memory:.0f} GiB, {platform.system()}; {', '.join(versions)}."
     )
 
 
