@@ -22,13 +22,13 @@ from b24app.engine.run import Runner
 from b24app.playbook import load_playbook
 from b24app.store.database import Database
 from b24app.store.portals import install_portal
+from benchmarks.bare import JOB
 from benchmarks.report import Options, Ratio, Report, at_least
 from benchmarks.running import lone_redis
 
-JOBS = 400
+JOBS = 100
 SPAWNED = 12
 """Of a class that starts a Python for every job: a quarter of a second each."""
-JOB = "benchmarks.bare.nothing"
 MEMBER_ID = "0123456789abcdef0123456789abcdef"
 
 

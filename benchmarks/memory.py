@@ -56,7 +56,7 @@ def _watched(application: Running, seconds: float) -> tuple[dict[str, list[float
             else:
                 portal.control("POST", "web-form", {"name": "Мария", "phone": phone})
             enquiries += 1
-            due += chance.expovariate(TIMES / ORDINARY_SECONDS)
+            due += chance.uniform(0.5, 1.5) * ORDINARY_SECONDS / TIMES
         for name, one in sizes.items():
             one.append(_resident(application.processes[name].pid) / 2**20)
         time.sleep(SAMPLE_SECONDS)

@@ -216,7 +216,7 @@ def lone_redis() -> Iterator[tuple[Path, str]]:
     """Yields a folder and the address of a Redis whose data stand in it."""
     with tempfile.TemporaryDirectory(prefix="b24app-bench-") as folder:
         program, url = embedded_redis(Path(folder) / "redis")
-        process = start(program)
+        process = start(program, stdout=subprocess.DEVNULL)
         try:
             wait_for_redis(url)
             yield Path(folder), url

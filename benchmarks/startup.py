@@ -41,7 +41,7 @@ def _run(application: Running) -> float:
     arguments = (sys.executable, "-m", "b24app", "--config", str(application.config), "run")
     port = application.url.rsplit(":", 1)[1]
     began = time.monotonic()
-    process = start(Program("run", (*arguments, "--port", port)), stderr=subprocess.DEVNULL)
+    process = start(Program("run", (*arguments, "--port", port)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         application.until(application.answers, "the web answers", pause=0.01)
         return time.monotonic() - began
