@@ -22,7 +22,7 @@ help:
 	@echo 'make test         все проверки и тесты / every check and test'
 	@echo 'make check        только проверки кода / only the checks of the code'
 	@echo 'make chaos        отказы: долго, docs/chaos.md / every fault, takes long'
-	@echo 'make bench        измерения / measurements'
+	@echo 'make bench        измерения, docs/benchmarks.md; BENCH=burst только их / measurements; BENCH=burst those only'
 	@echo 'make fuzz         100 000 испорченных запросов ко всем дверям / broken requests to every door; SEED=... repeats them'
 	@echo 'make audit        известные уязвимости закреплённых пакетов / known vulnerabilities of the pinned packages'
 	@echo 'make screenshots  снимки для README из живого показа / pictures for the README from the running demo'
@@ -49,7 +49,7 @@ chaos: $(DEV_STAMP) $(BIN)/.faketime
 	@$(BIN)/python -m pytest --override-ini timeout=3600 $(CHAOS)
 
 bench: $(DEV_STAMP) $(BIN)/.browser
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks --write docs/benchmarks.md $(BENCH)
 
 fuzz: $(DEV_STAMP)
 	@FUZZ=$(or $(FUZZ),100000) $(BIN)/python -m pytest -s tests/fuzz

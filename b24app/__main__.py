@@ -225,10 +225,13 @@ def _serve(services: Services, options: argparse.Namespace, redis_url: str) -> i
 
                 serve(services, options.host, options.port)
             case "worker":
+                import b24app.bitrix.bulk  # noqa: F401 - reads lists every few minutes; the others never do
                 from b24app.engine.jobs import work
                 from b24app.engine.run import Runner
 
-                runner = Runner(services.inbox, services.catalogue, services.open_portal, services.doorbell.ring)
+                runner = Runner(
+                    services.inbox, services.catalogue, services.open_portal, services.doorbell.ring, services.limits
+                )
                 work(runner.run_next, redis_url)
             case "clock":
                 from b24app.engine.clock import Clock

@@ -58,6 +58,7 @@ class ReadingRest:
 
     def __init__(self, rest: Rest) -> None:
         self._rest = rest
+        self.limits = rest.limits
 
     def call(self, call: Call, idempotency_key: str | None = None, *, reading: bool = False) -> Answer:
         """Returns the answer of one read (Rest.call)."""
@@ -195,7 +196,9 @@ class Rehearsal(Runner):
     """A runner that reads, decides and says what it would write."""
 
     def __init__(self, portal: Portal, catalogue: Catalogue) -> None:
-        super().__init__(Inbox(portal.database), catalogue, lambda *_: portal, lambda _: _refuse("ring"))
+        super().__init__(
+            Inbox(portal.database), catalogue, lambda *_: portal, lambda _: _refuse("ring"), portal.rest.limits
+        )
         self._portal = portal
 
     def rehearse(self, delivery: Delivery) -> Rehearsed:

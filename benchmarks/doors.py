@@ -1,15 +1,17 @@
-"""The acknowledging door under load, beside the bare one."""
+"""The acknowledging door beside a bare WSGI: how much both bear at most, and how soon both answer at 300 a second."""
 
 from __future__ import annotations
 
 import os
 import socket
+import statistics
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -20,9 +22,17 @@ from b24app.config import parse
 from b24app.store.database import Database
 from b24app.store.portals import install_portal
 from b24app.supervisor import REDIS_URL_VARIABLE, Program, free_port, start, stop
+from benchmarks.report import Options, Ratio, Report, at_least, at_most
+from benchmarks.running import lone_redis
 
 CONNECTIONS = 16
-SECONDS = 5.0
+SECONDS = 1.0
+SLICES = 5
+"""Of a round: the sides change every second, so that other work on the machine meets both alike."""
+RATE = 300
+"""Requests a second that come whether the earlier ones are answered or not."""
+STEADY_SECONDS = 2.0
+STEADY_CONNECTIONS = 64
 MEMBER_ID = "0123456789abcdef0123456789abcdef"
 TOKEN = "benchmark-application-token"  # noqa: S105 of no portal
 SECRET_KEY = "benchmark-" * 4
@@ -38,7 +48,7 @@ bare.serve(_Server, lambda: bare.wsgi(database, redis_url, token), int(port))
 
 @dataclass(frozen=True)
 class Result:
-    """One round under load."""
+    """One slice under load."""
 
     rate: float
     seconds: tuple[float, ...]
@@ -48,8 +58,52 @@ class Result:
         return self.seconds[min(len(self.seconds) - 1, int(len(self.seconds) * share))]
 
 
-def measure(folder: Path, redis_url: str, rounds: int) -> tuple[list[Result], list[Result]]:
-    """Returns the rounds of our door and of the bare one, taken in turns."""
+def report(options: Options) -> Report:
+    """Reports the door beside the bare one: under connections that never pause, and at a constant rate."""
+    with lone_redis() as (folder, url):
+        full, steady = _measure(folder, url, options.rounds)
+    rate = statistics.median(ours.rate / bare.rate for ours, bare in zip(*full, strict=True))
+    ours, bare = (_together(results) for results in steady)
+    p50, p99 = (ours.quantile(share) / bare.quantile(share) for share in (0.5, 0.99))
+    return Report(
+        "Дверь /event рядом с голым WSGI (тот же gunicorn, INSERT и RQ) / the door beside a bare WSGI",
+        (
+            at_least(f"запросов в секунду без пауз к голому, соединений {CONNECTIONS} / rate to the bare", rate, 0.8),
+            Ratio(f"p50 при {RATE} запросах в секунду к голому / p50 at {RATE} req/s", f"{p50:.2f}"),
+            at_most(f"p99 при {RATE} запросах в секунду к голому / p99 at {RATE} req/s", p99, 2),
+        ),
+        [
+            *(_line("без пауз / no pause", name, results) for name, results in zip(SIDES, full, strict=True)),
+            *(
+                _line(f"{RATE} в секунду / a second", name, results)
+                for name, results in zip(SIDES, steady, strict=True)
+            ),
+            f"при {RATE} в секунду время считается от той минуты, когда запросу полагалось уйти"
+            " / timed from when a request was due to leave, not from when it left",
+        ],
+    )
+
+
+SIDES = ("b24app", "голый / bare")
+
+
+def _together(results: list[Result]) -> Result:
+    """Returns all slices as one: the median of their rates, and every answer's time."""
+    every = sorted(seconds for one in results for seconds in one.seconds)
+    return Result(statistics.median(one.rate for one in results), tuple(every))
+
+
+def _line(load: str, name: str, results: list[Result]) -> str:
+    all_of_it = _together(results)
+    p50, p99 = (all_of_it.quantile(share) * 1000 for share in (0.5, 0.99))
+    return f"{load:24} {name:14} {all_of_it.rate:7.0f} req/s   p50 {p50:6.1f} ms   p99 {p99:6.1f} ms"
+
+
+Rounds = tuple[list[Result], list[Result]]
+
+
+def _measure(folder: Path, redis_url: str, rounds: int) -> tuple[Rounds, Rounds]:
+    """Returns (slices without a pause, slices at a constant rate) of our door and of the bare one, taken in turns."""
     ports = free_port(), free_port()
     config = _prepared(folder, "ours", ports[0])
     bare_database = folder / "bare.db"
@@ -63,14 +117,16 @@ def measure(folder: Path, redis_url: str, rounds: int) -> tuple[list[Result], li
     listening = threading.Event()
     listener = threading.Thread(target=_listen, args=(redis_url, listening))
     listener.start()
+    full: Rounds = ([], [])
+    steady: Rounds = ([], [])
     try:
         for port, path in zip(ports, paths, strict=True):
             _warm(port, path)
-        results: tuple[list[Result], list[Result]] = ([], [])
-        for number in range(rounds):
+        for number in range(rounds * SLICES):
             for side in (0, 1) if number % 2 == 0 else (1, 0):
-                results[side].append(load(ports[side], paths[side], SECONDS))
-        return results
+                full[side].append(_load(ports[side], paths[side]))
+                steady[side].append(_steady(ports[side], paths[side]))
+        return full, steady
     finally:
         listening.set()
         listener.join()
@@ -187,27 +243,46 @@ def _warm(port: int, path: str, seconds: float = 30) -> None:
     connection.close()
 
 
-def load(port: int, path: str, seconds: float) -> Result:
+def _load(port: int, path: str) -> Result:
     """Returns what the door did under CONNECTIONS connections that never pause."""
-    end = datetime.now(UTC) + timedelta(seconds=seconds)
-    taken: list[list[float]] = [[] for _ in range(CONNECTIONS)]
+    began = time.perf_counter()
 
-    def drive(mine: list[float], first: int) -> None:
-        connection, item = _Connection(port), first
-        stop_at = time.perf_counter() + (end - datetime.now(UTC)).total_seconds()
+    def drive(connection: _Connection, mine: list[float]) -> None:
         now = time.perf_counter()
-        while now < stop_at:
-            connection.post(_request(path, item))
+        while now < began + SECONDS:
+            connection.post(_request(path, 1000 + len(mine)))
             before, now = now, time.perf_counter()
             mine.append(now - before)
-            item += CONNECTIONS
-        connection.close()
 
-    drivers = [threading.Thread(target=drive, args=(mine, n + 1000)) for n, mine in enumerate(taken)]
+    return _driven(port, CONNECTIONS, drive)
+
+
+def _steady(port: int, path: str) -> Result:
+    """Returns what the door did when RATE requests came every second, each timed from when it was due to leave."""
+    began, numbers = time.perf_counter() + 0.1, count()
+
+    def drive(connection: _Connection, mine: list[float]) -> None:
+        while (number := next(numbers)) < RATE * STEADY_SECONDS:
+            due = began + number / RATE
+            time.sleep(max(0.0, due - time.perf_counter()))
+            connection.post(_request(path, 1000 + number))
+            mine.append(time.perf_counter() - due)
+
+    return _driven(port, STEADY_CONNECTIONS, drive)
+
+
+def _driven(port: int, connections: int, drive: Callable[[_Connection, list[float]], None]) -> Result:
+    """Lets every connection be driven by a thread of its own; returns what all of them saw."""
+    opened = [_Connection(port) for _ in range(connections)]
+    taken: list[list[float]] = [[] for _ in opened]
+    drivers = [threading.Thread(target=drive, args=pair) for pair in zip(opened, taken, strict=True)]
     began = time.perf_counter()
     for driver in drivers:
         driver.start()
     for driver in drivers:
         driver.join()
-    every = sorted(seconds for mine in taken for seconds in mine)
-    return Result(len(every) / (time.perf_counter() - began), tuple(every))
+    seconds = time.perf_counter() - began
+    for connection in opened:
+        connection.close()
+    every = sorted(one for mine in taken for one in mine)
+    return Result(len(every) / seconds, tuple(every))

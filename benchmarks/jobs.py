@@ -1,14 +1,19 @@
-"""Jobs per second through our worker beside bare RQ: the same worker class and Redis, REST aside."""
+"""Jobs per second of our worker and of RQ's worker classes, beside a bare loop over the same Redis; REST aside."""
 
 from __future__ import annotations
 
+import importlib
+import json
+import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import redis
-from rq import Queue, SimpleWorker
+from rq import Queue, SimpleWorker, SpawnWorker, Worker
 from rq.serializers import JSONSerializer
 
+from b24app.bitrix.limits import Limits
 from b24app.bitrix.portal import Portal
 from b24app.engine.declare import Catalogue, EventCall, Handler, Nothing
 from b24app.engine.inbox import Inbox
@@ -17,8 +22,13 @@ from b24app.engine.run import Runner
 from b24app.playbook import load_playbook
 from b24app.store.database import Database
 from b24app.store.portals import install_portal
+from benchmarks.bare import JOB
+from benchmarks.report import Options, Ratio, Report, at_least
+from benchmarks.running import lone_redis
 
-JOBS = 400
+JOBS = 100
+SPAWNED = 12
+"""Of a class that starts a Python for every job: a quarter of a second each."""
 MEMBER_ID = "0123456789abcdef0123456789abcdef"
 
 
@@ -36,8 +46,38 @@ HANDLER = Handler(
 )
 
 
-def measure(folder: Path, redis_url: str, rounds: int) -> tuple[list[float], list[float]]:
-    """Returns jobs per second of our worker and of bare RQ, round by round in turns."""
+def report(options: Options) -> Report:
+    """Reports every way's jobs per second beside the bare loop's, and ours beside the class that we use."""
+    with lone_redis() as (folder, url), redis.Redis.from_url(url) as client:
+        database = _prepared(folder)
+        ways: dict[str, Callable[[], float]] = {
+            "голый цикл / bare loop": lambda: _loop(client),
+            "Worker (fork)": lambda: _rq(client, Worker, JOBS),
+            "SpawnWorker": lambda: _rq(client, SpawnWorker, SPAWNED),
+            "SimpleWorker": lambda: _rq(client, SimpleWorker, JOBS),
+            "b24app": lambda: _ours(database, client, url),
+        }
+        rates: dict[str, list[float]] = {name: [] for name in ways}
+        for number in range(options.rounds):
+            for name in list(ways) if number % 2 == 0 else reversed(ways):
+                rates[name].append(ways[name]())
+        database.dispose()
+
+    def beside(one: str, other: str) -> float:
+        return statistics.median(a / b for a, b in zip(rates[one], rates[other], strict=True))
+
+    loop, *others = ways
+    return Report(
+        "Рабочие процессы: пустых заданий в секунду / workers: empty jobs a second",
+        (
+            at_least("b24app с базой к SimpleWorker / with its database", beside("b24app", "SimpleWorker"), 0.8),
+            *(Ratio(f"{name} к голому циклу / to a bare loop", f"{beside(name, loop):.3f}") for name in others),
+        ),
+        [f"{name:24} {statistics.median(of_it):8.0f} jobs/s" for name, of_it in rates.items()],
+    )
+
+
+def _prepared(folder: Path) -> Database:
     database = Database(f"sqlite:///{folder / 'jobs.db'}")
     database.migrate()
     install_portal(
@@ -49,16 +89,7 @@ def measure(folder: Path, redis_url: str, rounds: int) -> tuple[list[float], lis
         application_token_digest="0" * 64,
         user_id=1,
     )
-    ours, bare = [], []
-    with redis.Redis.from_url(redis_url) as client:
-        for number in range(rounds):
-            for side in (0, 1) if number % 2 == 0 else (1, 0):
-                if side == 0:
-                    ours.append(_ours(database, client, redis_url))
-                else:
-                    bare.append(_bare(client))
-    database.dispose()
-    return ours, bare
+    return database
 
 
 def _ours(database: Database, client: redis.Redis, redis_url: str) -> float:
@@ -78,7 +109,7 @@ def _ours(database: Database, client: redis.Redis, redis_url: str) -> float:
     def open_portal(member_id: str, _urgent: bool) -> Portal:
         return Portal(member_id, "local.benchmark", "", "", 1, {}, playbook, None, database)  # type: ignore[arg-type]
 
-    runner = Runner(inbox, Catalogue(handlers=(HANDLER,)), open_portal, doorbell.ring)
+    runner = Runner(inbox, Catalogue(handlers=(HANDLER,)), open_portal, doorbell.ring, Limits(client))
     began = time.perf_counter()
     work(runner.run_next, redis_url, burst=True)
     taken = time.perf_counter() - began
@@ -87,11 +118,11 @@ def _ours(database: Database, client: redis.Redis, redis_url: str) -> float:
     return JOBS / taken
 
 
-def _bare(client: redis.Redis) -> float:
+def _rq(client: redis.Redis, kind: type[Worker] | type[SimpleWorker], jobs: int) -> float:
     queue = Queue("bare-jobs", connection=client, serializer=JSONSerializer)
-    for number in range(JOBS):
-        queue.enqueue("benchmarks.bare.nothing", number, result_ttl=0, failure_ttl=60, job_timeout=600)
-    worker = SimpleWorker(
+    for number in range(jobs):
+        queue.enqueue(JOB, number, result_ttl=0, failure_ttl=60, job_timeout=600)
+    worker = kind(
         [queue],
         connection=client,
         serializer=JSONSerializer,
@@ -101,4 +132,19 @@ def _bare(client: redis.Redis) -> float:
     )
     began = time.perf_counter()
     worker.work(burst=True, logging_level="WARNING")
+    taken = time.perf_counter() - began
+    if queue.count or queue.failed_job_registry.count:
+        raise RuntimeError(f"{kind.__name__} left jobs")
+    return jobs / taken
+
+
+def _loop(client: redis.Redis) -> float:
+    """The least that takes jobs from a Redis: pop, look the function up, call it, until none is left."""
+    for number in range(JOBS):
+        client.lpush("bare-loop", json.dumps([JOB, number]))
+    began = time.perf_counter()
+    while isinstance(popped := client.rpop("bare-loop"), bytes):
+        path, number = json.loads(popped)
+        module, _, name = path.rpartition(".")
+        getattr(importlib.import_module(module), name)(number)
     return JOBS / (time.perf_counter() - began)

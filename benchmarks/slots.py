@@ -16,6 +16,7 @@ from typing import Any
 from b24app.rules.slots import Board, Busy, Job, Measurer, Policy
 from b24app.rules.working_time import WorkCalendar
 from benchmarks import rivals
+from benchmarks.report import Options, Ratio, Report
 
 CALENDAR = WorkCalendar(country="RU", lunch=(clock(13), clock(14)))
 FIRST = date(2026, 11, 23)
@@ -23,6 +24,43 @@ DAYS, BUSY_A_DAY, STEP = 60, 8, 30
 LENGTH = timedelta(hours=3)
 NAIVE_UP_TO = 10
 """Everybody's every start against his every busy time: hours for a thousand; above this it is not run."""
+
+
+def report(options: Options) -> Report:
+    """Reports every way's time beside the full listing's; times of a shared machine are no goal to fail by."""
+    names = ["prepare", "mask", "best 10", "change", "bisect", "naive", "numpy", "C"]
+    figures = [f"{'замерщиков / people':20} {'slots':>6} " + " ".join(f"{name:>9}" for name in names) + "   ms"]
+    rows = [_measure(people, options.rounds) for people in (10, 100, 1000)]
+    for row in rows:
+        times = [f"{row.seconds[name] * 1000:9.2f}" if name in row.seconds else f"{'—':>9}" for name in names]
+        figures.append(f"{row.people:20} {row.slots:6} {' '.join(times)}")
+    left_out = [f"{name} (больше / above {NAIVE_UP_TO})" if name == "naive" else name for name in rows[-1].left_out]
+    figures += [
+        f"не запускались / not run at the last size: {', '.join(left_out)}",
+        "цель для 1000 / goal for 1000: mask < 6 ms, best 10 < 1 ms",
+    ]
+    same = all(row.same for row in rows)
+    return Report(
+        f"Свободные окна по 3 ч / free 3-hour slots: {DAYS} дней / days, {BUSY_A_DAY} занятий в день / busy a day",
+        (
+            Ratio(
+                "списки всех способов одинаковы / all ways gave the same lists",
+                "да / yes" if same else "нет",
+                "=",
+                same,
+            ),
+            *(
+                Ratio(
+                    f"{name} к полному списку, {row.people} / {name} to the full listing, {row.people} people",
+                    f"{row.seconds[name] / row.seconds['mask']:.1f}",
+                )
+                for row in rows
+                for name in names[4:]
+                if name in row.seconds
+            ),
+        ),
+        figures,
+    )
 
 
 @dataclass
@@ -54,7 +92,7 @@ def company(people: int, seed: int = 5) -> dict[int, list[rivals.Pair]]:
     return busy
 
 
-def measure(people: int, rounds: int) -> Row:
+def _measure(people: int, rounds: int) -> Row:
     """Returns the medians of one size (none where no rounds are wanted); every way's list is compared with ours."""
     busy = company(people)
     earliest = datetime.combine(FIRST, clock(0), CALENDAR.zone)

@@ -103,17 +103,19 @@ def timer(handlers: Sequence[Handler]) -> Timer:
 
     def recall(memory: Memory, facts: Queue) -> Queue:
         """Puts changes that no event told into the inbox, and remembers in the same transaction that they are ours."""
-        found: Counter[str] = Counter()
+        changed: dict[str, dict[str, Record]] = {}
         for record in facts.records:
             handler = known.get(record.event)
-            if handler is None:
-                continue
-            entity = handler.entity(EventCall(memory.member_id, record.event, record.data, facts.now))
-            if entity is None or memory.seen_event(record.event, entity, since=record.at):
-                continue
-            payload = {"event": record.event, "data": dict(record.data)}
-            memory.deliver(kind="event", code=record.event, entity=entity, payload=payload, priority=handler.priority)
-            found[record.event] += record.at < facts.now - ON_THE_WAY
+            entity = handler and handler.entity(EventCall(memory.member_id, record.event, record.data, facts.now))
+            if entity:
+                changed.setdefault(record.event, {})[entity] = record
+        found: Counter[str] = Counter()
+        for code, records in changed.items():
+            last = memory.last_came(code, list(records))
+            lost = {one: record for one, record in records.items() if one not in last or last[one] < record.at}
+            payloads = {one: {"event": code, "data": dict(record.data)} for one, record in lost.items()}
+            memory.deliver_events(code, payloads, known[code].priority)
+            found[code] = sum(record.at < facts.now - ON_THE_WAY for record in lost.values())
         tally.count_events(memory, +found)
         memory.move_cursor(CURSOR, json.dumps({"last_id": facts.last_id, "count": facts.count}))
         return Queue(facts.now, facts.records, facts.last_id, facts.count, len(memory.new_deliveries))

@@ -144,15 +144,19 @@ def recall(memory: Memory, facts: Look) -> Look:
     """Puts what no event told into the inbox, and moves the cursors in the same transaction."""
     event = "ONCRMDEALADD" if facts.entity_type_id == DEAL else "ONCRMLEADADD"
     found: Counter[str] = Counter()
+    calls: dict[str, Mapping[str, Any]] = {}
     for call in facts.calls:
         known = memory.call(call.call_id)
         if call.incoming and (known is None or known.ended_at is None):
-            entity = f"call:{call.call_id}"[:96]
-            found["ONVOXIMPLANTCALLEND"] += _deliver(memory, "ONVOXIMPLANTCALLEND", entity, end_data(call))
-    for id in facts.item_ids:
-        entity = str(ItemRef(facts.entity_type_id, id))
-        if memory.assignment_of(entity) is None:
-            found[event] += _deliver(memory, event, entity, {"FIELDS": {"ID": str(id)}})
+            calls[f"call:{call.call_id}"[:96]] = end_data(call)
+    ids = {str(ItemRef(facts.entity_type_id, id)): id for id in facts.item_ids}
+    items: dict[str, Mapping[str, Any]] = {
+        entity: {"FIELDS": {"ID": str(ids[entity])}} for entity in memory.unassigned(list(ids))
+    }
+    for code, told in (("ONVOXIMPLANTCALLEND", calls), (event, items)):
+        new = memory.unseen(code, list(told))
+        memory.deliver_events(code, {one: {"event": code, "data": told[one]} for one in new}, NORMAL)
+        found[code] += len(new)
     for entity, stage_id in facts.moved.items():
         kind, _, item_id = entity.partition(":")
         changed = f"ONCRM{kind.upper()}UPDATE"
@@ -166,14 +170,6 @@ def recall(memory: Memory, facts: Look) -> Look:
     for name, value in facts.cursors.items():
         memory.move_cursor(name, str(value))
     return replace(facts, found=len(memory.new_deliveries))
-
-
-def _deliver(memory: Memory, event: str, entity: str, data: Mapping[str, Any]) -> bool:
-    if memory.seen_event(event, entity):
-        return False
-    payload = {"event": event, "data": dict(data)}
-    memory.deliver(kind="event", code=event, entity=entity, payload=payload, priority=NORMAL)
-    return True
 
 
 def decide(facts: Look) -> Nothing:

@@ -208,6 +208,14 @@ def id_bounds(conditions: Mapping[str, Any], name: str) -> tuple[int | None, int
     return low, high
 
 
+def is_bounds(conditions: Mapping[str, Any], name: str) -> bool:
+    """Whether a filter says nothing but bounds of the primary key, each one number."""
+    return all(
+        split_key(key) in ((">", name), (">=", name), ("<", name), ("<=", name)) and as_int(value) is not None
+        for key, value in conditions.items()
+    )
+
+
 def select_rows(
     table: Table,
     *,
@@ -230,7 +238,8 @@ def select_rows(
     def refuse(name: str) -> Test | None:
         raise RestError("INVALID_ARG_VALUE", f"Invalid filter: field '{split_key(name)[1]}' is not allowed in filter")
 
-    test = compile_filter(filter, columns, zone, unknown or refuse) if filter else None
+    bounded = is_bounds(filter, key)  # `between` keeps them: no record has to be looked at
+    test = None if bounded else compile_filter(filter, columns, zone, unknown or refuse)
     sorting: list[tuple[Column, bool]] = []
     for name, direction in order.items():
         if name not in columns:
@@ -242,17 +251,14 @@ def select_rows(
     by_key = not sorting or sorting[0][0].name == key
     rows: Iterable[Row] = table.between(low, high, descending=bool(by_key and sorting and sorting[0][1]))
     begin = max(0, start)
-    if test is None and visible is None and by_key and low is None and high is None:
-        total = len(table)
-        ids = reversed(table.ids) if sorting and sorting[0][1] else None
-        if ids is None:
-            page = [table.rows[number] for number in table.ids[begin : begin + limit]]
-        else:
-            end = len(table.ids) - begin
-            page = [table.rows[number] for number in reversed(table.ids[max(0, end - limit) : max(0, end)])]
+    if test is None and visible is None and by_key:
+        ids = table.ids_between(low, high)
+        if sorting and sorting[0][1]:
+            ids.reverse()
+        page = [table.rows[number] for number in ids[begin : begin + limit]]
         if start < 0:
             return page, None, None
-        return page, total, begin + limit if begin + limit < total else None
+        return page, len(ids), begin + limit if begin + limit < len(ids) else None
     chosen = (row for row in rows if (visible is None or visible(row)) and (test is None or test(row)))
     if by_key:
         if start < 0:

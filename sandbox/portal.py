@@ -61,6 +61,11 @@ class Table:
             del self.ids[bisect_left(self.ids, number)]
         return row
 
+    def ids_between(self, low: int | None = None, high: int | None = None) -> list[int]:
+        """Ids with low <= id <= high in their order."""
+        first = 0 if low is None else bisect_left(self.ids, low)
+        return self.ids[first : len(self.ids) if high is None else bisect_right(self.ids, high)]
+
     def between(self, low: int | None = None, high: int | None = None, *, descending: bool = False) -> Iterator[Row]:
         """Records with low <= id <= high in order of id."""
         first = 0 if low is None else bisect_left(self.ids, low)

@@ -8,12 +8,14 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from b24app.bitrix.calls import Answer, Call
 from b24app.bitrix.commands import Command
+from b24app.bitrix.limits import Full
 from b24app.bitrix.portal import Portal
 from b24app.distribution import Situation, Team
 from b24app.engine.declare import Catalogue
@@ -105,6 +107,16 @@ def shape(commands: list[Command]) -> list[tuple[str, str, dict[str, Any], str, 
 _REFERENCE = re.compile(r"^([A-Z]{0,2}_?)\$result\[(\w+)\]((?:\[\w+\])*)$")
 
 
+class Roomy:
+    """Limits of portals in which there is room always."""
+
+    def full(self) -> Full:
+        return Full()
+
+    def waiting(self, member_id: str, *, urgent: bool) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
 @dataclass
 class ScriptedRest:
     """Answers every call by `answer(call)`: a result, or an error to be given (in a batch) or raised (alone)."""
@@ -114,6 +126,7 @@ class ScriptedRest:
     keys: list[str | None] = field(default_factory=list)
     before: Callable[[list[Call]], None] = lambda _: None
     after: Callable[[list[Call]], None] = lambda _: None
+    limits: Roomy = field(default_factory=Roomy)
 
     @property
     def sent(self) -> list[str]:
@@ -217,7 +230,7 @@ class Bench:
             user_id=OWNER,
         )
         self.inbox = Inbox(self.database)
-        self.runner = Runner(self.inbox, self.catalogue, self.open_portal, self.rung.append)
+        self.runner = Runner(self.inbox, self.catalogue, self.open_portal, self.rung.append, self.rest.limits)
 
     def open_portal(self, member_id: str, urgent: bool = False) -> Portal:
         return Portal(

@@ -3,6 +3,7 @@
 Bitrix24 counts requests per portal and source address in a leaky bucket (limits.md): 50 fit and 2 a second leak, 250
 and 5 on Enterprise; one more is 503 QUERY_LIMIT_EXCEEDED. Others on our address fill the same bucket, so a part stays
 free for them; ordinary work stops earlier than urgent work: a ringing telephone never waits behind a report.
+Where the bucket is full one worker waits for room (`waiting`), since more would only keep other portals waiting.
 Each method also has 480 seconds of running time in ten minutes; it is parked before it uses them up.
 
 The count stands in Redis and moves by one script on Redis's clock. Without Redis a process asks once a second.
@@ -12,9 +13,11 @@ from __future__ import annotations
 
 import logging
 import random
+import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,6 +38,8 @@ RESERVE = 0.2
 ORDINARY = 0.75
 """Part of what is ours that ordinary work may fill."""
 TRIAL_SECONDS = 600
+WAITER_SECONDS = 10
+"""After so long a worker that waits for room does not keep the others away: it may be dead, or the portal slow."""
 REDIS_REST_SECONDS = 5.0
 """How long Redis is left alone after it failed: each try costs its time-out."""
 
@@ -70,6 +75,25 @@ redis.call('EXPIRE', KEYS[1], 600)
 return 1
 """
 
+_WAIT = """
+local clock = redis.call('TIME')
+local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
+local capacity, leak = tonumber(ARGV[1]), tonumber(ARGV[2])
+if redis.call('GET', KEYS[2]) == '1' then capacity, leak = tonumber(ARGV[3]), tonumber(ARGV[4]) end
+local level = tonumber(redis.call('HGET', KEYS[1], 'level') or '0')
+local at = tonumber(redis.call('HGET', KEYS[1], 'at') or tostring(now))
+if level - leak * math.max(0, now - at) + 1 <= capacity * tonumber(ARGV[5]) then return 0 end
+redis.call('ZADD', KEYS[3], now + tonumber(ARGV[7]), ARGV[6])
+redis.call('EXPIRE', KEYS[3], ARGV[7])
+return 1
+"""
+
+_WAITERS = """
+local now = redis.call('TIME')[1]
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+return redis.call('ZRANGE', KEYS[1], 0, -1)
+"""
+
 
 @dataclass(frozen=True)
 class Bucket:
@@ -81,6 +105,16 @@ class Bucket:
 
 STANDARD = Bucket(50, 2.0)
 ENTERPRISE = Bucket(250, 5.0)
+
+WAITERS = "b24app:waiters"
+
+
+@dataclass(frozen=True)
+class Full:
+    """Portals that have no room for ordinary work, and those that have none for urgent work either."""
+
+    ordinary: frozenset[str] = frozenset()
+    urgent: frozenset[str] = frozenset()
 
 
 class Limits:
@@ -94,6 +128,8 @@ class Limits:
         self._reserve = reserve
         self._take = redis.register_script(_TAKE)
         self._drain = redis.register_script(_DRAIN)
+        self._wait = redis.register_script(_WAIT)
+        self._waiters = redis.register_script(_WAITERS)
         self._lock = threading.Lock()
         self._redis_rests_until = 0.0
         self._next_at: dict[str, float] = {}
@@ -146,6 +182,26 @@ class Limits:
                 keys=[_key(member_id, "bucket"), _key(member_id, "plan")],
                 args=[STANDARD.capacity, ENTERPRISE.capacity],
             )
+        )
+
+    @contextmanager
+    def waiting(self, member_id: str, *, urgent: bool) -> Iterator[None]:
+        """Says, where the bucket is full, that a worker waits there as long as the block runs."""
+        name = f"{member_id}/{'urgent' if urgent else 'ordinary'}/{secrets.token_hex(4)}"
+        keys = [_key(member_id, "bucket"), _key(member_id, "plan"), WAITERS]
+        full = self._tell(lambda: self._wait(keys=keys, args=[*_buckets(), self._share(urgent), name, WAITER_SECONDS]))
+        try:
+            yield
+        finally:
+            if full:
+                self._tell(lambda: self._redis.zrem(WAITERS, name))
+
+    def full(self) -> Full:
+        """Returns the portals in whose full bucket a worker waits already."""
+        found = [name.decode().split("/") for name in self._tell(lambda: self._waiters(keys=[WAITERS])) or ()]
+        return Full(
+            ordinary=frozenset(member_id for member_id, _, _ in found),
+            urgent=frozenset(member_id for member_id, kind, _ in found if kind == "urgent"),
         )
 
     def plan(self, member_id: str, *, enterprise: bool) -> None:
@@ -219,8 +275,7 @@ class Limits:
     def _ask(self, member_id: str, urgent: bool, names: list[str]) -> tuple[int, int, int]:
         keys = [_key(member_id, part) for part in ("bucket", "stop", "trial", "plan")]
         keys += [_key(member_id, "parked", name) for name in names]
-        buckets = [STANDARD.capacity, STANDARD.leak, ENTERPRISE.capacity, ENTERPRISE.leak]
-        answer = self._tell(lambda: self._take(keys=keys, args=[*buckets, self._share(urgent), TRIAL_SECONDS]))
+        answer = self._tell(lambda: self._take(keys=keys, args=[*_buckets(), self._share(urgent), TRIAL_SECONDS]))
         if answer is None:
             return self._ask_alone(member_id, names)
         state, milliseconds, index = (int(part) for part in answer)
@@ -262,6 +317,10 @@ class Limits:
                 type(error).__name__,
             )
             return None
+
+
+def _buckets() -> list[float]:
+    return [STANDARD.capacity, STANDARD.leak, ENTERPRISE.capacity, ENTERPRISE.leak]
 
 
 def _key(member_id: str, *parts: str) -> str:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from b24app.bitrix.bulk import Bulk
 from b24app.bitrix.calls import Answer
 from b24app.bitrix.reads import Read
 from b24app.bitrix.rest import Rest
@@ -99,6 +98,8 @@ class Portal:
 
     def read_all(self, method: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Returns a whole long list as REST gives its rows (reconciliation); writes never go this way."""
+        from b24app.bitrix.bulk import Bulk  # an eighth of every start and of the memory, for a rare long list
+
         return Bulk(self.rest).read_all(method, params)
 
     @property

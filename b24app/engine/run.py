@@ -1,6 +1,6 @@
 """One claimed delivery through read -> decide -> act -> answer. The only place that survives whatever a step raises.
 
-1. claim the most urgent due delivery
+1. claim the due delivery whose turn it is
 2. read the portal (HTTP, no transaction open)
 3. in one short write transaction: our own memory, decide, remember, save decision and commands
 4. carry out the commands: look up what may have been done, skip what is not needed any more, batch the rest
@@ -45,9 +45,10 @@ from b24app.bitrix.commands import (
     classic,
     made_id,
 )
+from b24app.bitrix.limits import Limits
 from b24app.bitrix.portal import Portal
 from b24app.crashpoint import crashpoint
-from b24app.engine.declare import Catalogue, EventCall, Nothing, Robot, RobotCall, TimerCall, Work
+from b24app.engine.declare import URGENT, Catalogue, EventCall, Nothing, Robot, RobotCall, TimerCall, Work
 from b24app.engine.inbox import Delivery, Inbox, LostLease
 from b24app.engine.journal import OPEN, Entry, Journal
 from b24app.errors import AccessDenied, B24AppError, NotFound, OutcomeUnknown, Permanent, PortalClosed, Temporary
@@ -76,7 +77,10 @@ NO_V3_CODES = ("ERROR_METHOD_NOT_FOUND", "INSUFFICIENT_SCOPE", "METHOD_NOT_FOUND
 
 
 class Runner:
-    """Works on deliveries. `open_portal(member_id, urgent)` gives the portal; `ring(id)` wakes a worker."""
+    """Works on deliveries. `open_portal(member_id, urgent)` gives the portal; `ring(id)` wakes a worker.
+
+    `limits` say where another worker waits for room already: this one works for other portals then.
+    """
 
     def __init__(
         self,
@@ -84,6 +88,7 @@ class Runner:
         catalogue: Catalogue,
         open_portal: Callable[[str, bool], Portal],
         ring: Callable[[int], None],
+        limits: Limits,
     ) -> None:
         self.inbox = inbox
         self.journal = Journal(inbox)
@@ -91,16 +96,18 @@ class Runner:
         self.catalogue = catalogue
         self.open_portal = open_portal
         self.ring = ring
+        self.limits = limits
 
     def run_next(self) -> bool:
-        """Works on the most urgent due delivery; False when there is none."""
-        delivery = self.inbox.claim()
+        """Works on the due delivery whose turn it is; False when there is none."""
+        delivery = self.inbox.claim(self.limits.full())
         if delivery is None:
             return False
         crashpoint("after_claim")
         started = datetime.now(UTC)
         try:
-            outcome = self._work(delivery)
+            with self.limits.waiting(delivery.member_id, urgent=delivery.priority <= URGENT):
+                outcome = self._work(delivery)
         except LostLease:
             outcome = "lost: another worker has it"
         except Temporary as trouble:
@@ -135,7 +142,7 @@ class Runner:
     # step 2 and 3
 
     def _work(self, delivery: Delivery) -> str:
-        portal = self.open_portal(delivery.member_id, delivery.priority <= 10)
+        portal = self.open_portal(delivery.member_id, delivery.priority <= URGENT)
         if delivery.failure is not None:
             self._owe_answer(delivery, delivery.failure)
         elif delivery.decision is None:

@@ -7,7 +7,7 @@ that decide at the same moment see each other's choice.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,6 +20,9 @@ from b24app.store.database import Database
 
 FORGOTTEN_CALL = timedelta(hours=4)
 """A call without its end is nobody's conversation any more after this long, whatever the playbook says."""
+
+ASKED_AT_ONCE = 500
+"""Entities of one question: far below the number of parameters that either database allows."""
 
 
 @dataclass(frozen=True)
@@ -337,23 +340,51 @@ class Memory:
         if inserted is not None:
             self.new_deliveries.append(inserted)
 
-    def seen_event(self, code: str, entity: str, *, since: datetime | None = None) -> bool:
-        """Tells whether an event of this kind about this entity came (since then)."""
+    def deliver_events(self, code: str, payloads: Mapping[str, Mapping[str, Any]], priority: int) -> None:
+        """Puts an event of this kind into the inbox for every entity: tens of thousands while the doors wait for us."""
+        rows = [
+            delivery_values(
+                member_id=self.member_id,
+                kind="event",
+                code=code,
+                entity=entity,
+                payload=payload,
+                priority=priority,
+                now=self.now,
+            )
+            for entity, payload in payloads.items()
+        ]
+        if rows:
+            statement = self.database.insert_once(schema.deliveries).returning(schema.deliveries.c.id)
+            self.new_deliveries += self.connection.execute(statement, rows).scalars()
+
+    def unseen(self, code: str, entities: Sequence[str]) -> list[str]:
+        """Returns those of which no event of this kind came."""
         table = schema.deliveries
-        lately = sa.true() if since is None else table.c.received_at >= since
-        return (
-            self.connection.execute(
-                sa.select(table.c.id)
-                .where(
-                    table.c.member_id == self.member_id,
-                    table.c.entity == entity,
-                    table.c.code == code,
-                    lately,
-                )
-                .limit(1)
-            ).first()
-            is not None
-        )
+        return self._without(table, entities, table.c.code == code)
+
+    def last_came(self, code: str, entities: Sequence[str]) -> dict[str, datetime]:
+        """Returns when the last event of this kind came about each of these, where one did."""
+        table = schema.deliveries
+        last: dict[str, datetime] = {}
+        for start in range(0, len(entities), ASKED_AT_ONCE):
+            some = table.c.entity.in_(entities[start : start + ASKED_AT_ONCE])
+            query = sa.select(table.c.entity, sa.func.max(table.c.received_at)).group_by(table.c.entity)
+            query = query.where(table.c.member_id == self.member_id, table.c.code == code, some)
+            last.update((row[0], row[1]) for row in self.connection.execute(query))
+        return last
+
+    def unassigned(self, entities: Sequence[str]) -> list[str]:
+        """Returns those that we never assigned to anybody."""
+        return self._without(schema.assignments, entities)
+
+    def _without(self, table: sa.Table, entities: Sequence[str], *where: sa.ColumnElement[bool]) -> list[str]:
+        known: set[str] = set()
+        for start in range(0, len(entities), ASKED_AT_ONCE):
+            some = table.c.entity.in_(entities[start : start + ASKED_AT_ONCE])
+            query = sa.select(table.c.entity).where(table.c.member_id == self.member_id, some, *where)
+            known.update(self.connection.execute(query).scalars())
+        return [entity for entity in entities if entity not in known]
 
 
 def robot_key(event_token: str) -> str:

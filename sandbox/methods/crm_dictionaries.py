@@ -122,10 +122,10 @@ def stage_history(call: Call) -> Page:
     own = call.user["OWN_LEADS_ONLY"] and not call.admin
 
     def visible(row: Row) -> bool:
-        if row["ENTITY_TYPE_ID"] != kind:
-            return False
+        if row["ENTITY_TYPE_ID"] != kind or not own:
+            return bool(row["ENTITY_TYPE_ID"] == kind)
         item = portal[kind].get(row["OWNER_ID"])
-        return not own or (item is not None and crm.can_read(call.user, kind, item))
+        return item is not None and crm.can_read(call.user, kind, item)
 
     rows, total, following = select_rows(
         portal["stage_history"], filter=as_map(call.get("filter")), order=order, columns=columns, zone=portal.zone(),

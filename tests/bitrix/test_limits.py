@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from b24app.bitrix.limits import ENTERPRISE, STANDARD, Limits
+from b24app.bitrix.limits import ENTERPRISE, STANDARD, WAITERS, Full, Limits
 from b24app.errors import PortalClosed, Temporary
 
 from .scripted import Server
@@ -72,6 +72,32 @@ def test_urgent_work_passes_where_ordinary_work_already_waits(limits: Limits, me
     assert greedy(limits, member_id, urgent=False) == 30
     assert greedy(limits, member_id, urgent=True) == 10
     assert limits.level(member_id) == pytest.approx(40, abs=1)
+
+
+def test_where_the_bucket_is_full_others_are_told_that_a_worker_waits(limits: Limits, member_id: str) -> None:
+    with limits.waiting(member_id, urgent=False):
+        assert member_id not in limits.full().ordinary  # there was room: nobody waits
+    greedy(limits, member_id, urgent=False)
+    with limits.waiting(member_id, urgent=True):
+        assert member_id not in limits.full().ordinary  # what is kept for urgent work is not used up
+    with limits.waiting(member_id, urgent=False):
+        assert member_id in limits.full().ordinary
+        assert member_id not in limits.full().urgent
+        greedy(limits, member_id, urgent=True)
+        with limits.waiting(member_id, urgent=True):
+            assert member_id in limits.full().urgent
+        assert member_id in limits.full().ordinary
+    assert member_id not in limits.full().ordinary
+
+
+def test_a_worker_that_died_while_it_waited_keeps_nobody_away_for_long(
+    limits: Limits, redis: redis_client.Redis, member_id: str
+) -> None:
+    greedy(limits, member_id, urgent=False)
+    with limits.waiting(member_id, urgent=False):
+        (name,) = (one for one in redis.zrange(WAITERS, 0, -1) if one.decode().startswith(member_id))
+        redis.zadd(WAITERS, {name: redis.time()[0] - 1})
+        assert member_id not in limits.full().ordinary
 
 
 def test_an_enterprise_portal_has_the_larger_bucket(limits: Limits, member_id: str) -> None:
@@ -190,6 +216,11 @@ def test_without_redis_one_request_a_second_passes(lonely: Limits, member_id: st
     assert 1.9 < first < 15
     with pytest.raises(Temporary):
         lonely.take(member_id, deadline_seconds=0.1)
+
+
+def test_without_redis_nobody_is_known_to_wait(lonely: Limits, member_id: str) -> None:
+    with lonely.waiting(member_id, urgent=False):
+        assert lonely.full() == Full()
 
 
 def test_without_redis_rests_and_stops_still_hold(lonely: Limits, member_id: str) -> None:

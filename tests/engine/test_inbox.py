@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from b24app.bitrix.limits import Full
 from b24app.engine import inbox as module
-from b24app.engine.inbox import CRASHES_ALLOWED, Delivery, Inbox, LostLease, is_gone, owner_name
+from b24app.engine.declare import LATER, NORMAL, URGENT
+from b24app.engine.inbox import CRASHES_ALLOWED, HEAD_START, Delivery, Inbox, LostLease, is_gone, owner_name
 from b24app.store import schema
 from b24app.store.database import Database
 from b24app.store.portals import install_portal, uninstall_portal
@@ -62,6 +64,11 @@ def change(inbox: Inbox, id: int, **values: Any) -> None:
         connection.execute(sa.update(schema.deliveries).where(schema.deliveries.c.id == id).values(**values))
 
 
+def change_portal(inbox: Inbox, member_id: str, **values: Any) -> None:
+    with inbox.database.write() as connection:
+        connection.execute(sa.update(schema.portals).where(schema.portals.c.member_id == member_id).values(**values))
+
+
 def test_nothing_to_claim(inbox: Inbox) -> None:
     assert inbox.claim() is None
 
@@ -80,6 +87,37 @@ def test_portals_take_turns(inbox: Inbox) -> None:
     for n in range(2):
         record(inbox, f"lead:{n}", member_id="two")
     assert [claim(inbox).member_id for _ in range(6)] == ["one", "two", "one", "two", "one", "one"]
+
+
+def test_a_noisy_portals_urgent_deliveries_do_not_starve_another_portal(inbox: Inbox) -> None:
+    for n in range(60):
+        record(inbox, f"lead:{n}", member_id="one", priority=URGENT)
+    waits = datetime.now(UTC) - HEAD_START * (LATER - URGENT) * timedelta(microseconds=1)
+    ordinary = record(inbox, "lead:1", member_id="two", priority=NORMAL, due_at=waits)
+    report = record(inbox, "lead:2", member_id="two", priority=LATER, due_at=waits)
+    assert claim(inbox).id == ordinary
+    assert {claim(inbox).member_id for _ in range(5)} == {"one"}
+    change_portal(inbox, "two", served_at=waits)  # the seconds pass in which the other one is served
+    assert claim(inbox).id == report
+
+
+def test_one_portals_telephone_comes_before_anothers_report(inbox: Inbox) -> None:
+    for n in range(3):
+        record(inbox, f"lead:{n}", member_id="one", priority=LATER)
+    urgent = record(inbox, "lead:1", member_id="two", priority=URGENT)
+    another = record(inbox, "lead:2", member_id="two", priority=URGENT)
+    assert [claim(inbox).id for _ in range(2)] == [urgent, another]
+
+
+def test_what_would_only_wait_for_room_beside_another_worker_is_left_alone(inbox: Inbox) -> None:
+    ordinary = record(inbox, "lead:1", member_id="one", priority=NORMAL)
+    urgent = record(inbox, "lead:2", member_id="one", priority=URGENT)
+    assert inbox.claim(Full(ordinary=frozenset({"one"}), urgent=frozenset({"one"}))) is None
+    other = record(inbox, "lead:3", member_id="two", priority=LATER)
+    full = Full(ordinary=frozenset({"one"}))
+    assert [delivery and delivery.id for delivery in (inbox.claim(full), inbox.claim(full))] == [urgent, other]
+    assert inbox.claim(full) is None
+    assert claim(inbox).id == ordinary
 
 
 def test_an_entitys_deliveries_are_worked_in_order_one_at_a_time(inbox: Inbox) -> None:

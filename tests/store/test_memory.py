@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import sqlalchemy as sa
 from scripted_portal import ANNA, BORIS, NOW, VERA, user
 
 from b24app.entities import Clock, PhoneCall
@@ -132,9 +133,20 @@ def test_a_delivery_of_ours_stands_once_by_its_key(database: Database) -> None:
         for _ in range(2):
             one.deliver(kind="event", code="E", entity="lead:1", payload={}, priority=50, unique_key="once")
         assert len(one.new_deliveries) == 1
-        assert one.seen_event("E", "lead:1")
-        assert not one.seen_event("E", "lead:2")
-        assert not one.seen_event("F", "lead:1")
+        assert one.unseen("E", ["lead:2", "lead:1"]) == ["lead:2"]
+        assert one.unseen("F", ["lead:1"]) == ["lead:1"]
+
+
+def test_thousands_of_events_come_in_together(database: Database) -> None:
+    entities = [f"lead:{number}" for number in range(2500)]
+    with memory(database) as one:
+        one.deliver_events("E", {}, 50)
+        one.deliver_events("E", {entity: {"data": entity} for entity in entities[1:]}, 50)
+        assert len(set(one.new_deliveries)) == 2499
+        assert one.unseen("E", entities) == entities[:1]
+        table = schema.deliveries
+        row = one.connection.execute(sa.select(table).where(table.c.entity == "lead:7")).mappings().one()
+        assert (row["kind"], row["code"], row["payload"], row["state"]) == ("event", "E", {"data": "lead:7"}, "waiting")
 
 
 def test_a_robots_key_is_short_whatever_its_token() -> None:
