@@ -141,7 +141,7 @@ data = "{self.folder}"
         """Starts everything and waits until the web answers."""
         self.start("redis")
         self.start("web")
-        self.until(self.answers, "the web answers", 60)
+        self.until(self.answers, "the web answers")
         self.start(*self.workers, "clock")
 
     def answers(self) -> bool:
@@ -204,7 +204,7 @@ data = "{self.folder}"
 
     # waiting
 
-    def until(self, look: Callable[[], T | None], what: str, seconds: float = 30.0) -> T:
+    def until(self, look: Callable[[], T | None], what: str, seconds: float = 90.0) -> T:
         """Returns what `look` sees as soon as it is true; fails when the time is over."""
         deadline = time.monotonic() + seconds
         while True:
@@ -225,7 +225,7 @@ data = "{self.folder}"
             "  delivery {id} {code} {entity} {state} attempts={attempts} {reason}".format(**row) for row in rows
         )
 
-    def settle(self, seconds: float = 40.0, *, hurry: bool = False) -> None:
+    def settle(self, seconds: float = 120.0, *, hurry: bool = False) -> None:
         """Waits until portal and application have nothing to do. `hurry`: what was postponed is due at once."""
 
         def still() -> bool:
@@ -317,7 +317,7 @@ data = "{self.folder}"
             wish = {"code": code, "entity": code, "payload": {}, "priority": 90}
             Inbox(self.database).record(member_id=member_id, kind="timer", **wish)
             self.ring()
-        self.until(lambda: len(self.rows(done)) > before, "a reconciliation", 20)
+        self.until(lambda: len(self.rows(done)) > before, "a reconciliation")
 
     def reconciled_lately(self) -> None:
         """Says that the last reconciliation was just now: none begins while something is counted."""
@@ -529,7 +529,7 @@ def running_office(
         if installed:
             office.install()
             office.tidy()
-            office.until(lambda: reconciled(office), "the first reconciliation", 30)
+            office.until(lambda: reconciled(office), "the first reconciliation")
         yield office
     finally:
         running.remove(office)

@@ -34,8 +34,6 @@ from .office import Office, running_office
 LEAD = 1
 OWN_FIELDS = ("THEME", "CLIENT_TYPE", "PRELIMINARY_SUM", "ADDRESS", "DECLINE", "MEASURER", "MEASURE_AT")
 
-pytestmark = pytest.mark.timeout(180)
-
 
 class Ground:
     """A fresh portal, our services beside it in this process, and the portal's REST with an administrator's rights."""
@@ -423,13 +421,13 @@ def test_an_accepted_update_survives_the_death_of_the_web(tmp_path: Path) -> Non
         office.control("POST", "faults", slow)
         last = office.portal.last
         office.control("POST", f"applications/{office.portal.client_id}/update", {"version": 2})
-        office.until(lambda: _accepted(office, last), "the update is accepted", 20)
+        office.until(lambda: _accepted(office, last), "the update is accepted")
         office.kill("web")
         office.control("DELETE", "faults")
         _unbind_all(office)
         past = (datetime.now(UTC) - timedelta(minutes=2)).isoformat()
         learn(office.database, office.portal.ready["member_id"], {"in_line_due": past})
-        office.until(lambda: _rows(office), "the clock binds the events again", 30)
+        office.until(lambda: _rows(office), "the clock binds the events again")
 
 
 def _accepted(office: Office, last: int) -> bool:

@@ -91,7 +91,7 @@ def test_k1_k2_k3_a_command_that_fails_or_whose_answer_is_lost_ends_in_the_same_
     for way in WAYS:
         office.control("POST", "faults", {"method": method, **way})
     check = SCENES[method](office, len(WAYS))
-    office.settle(60, hurry=True)
+    office.settle(hurry=True)
     taken = [entry for entry in office.portal.ledger(last, "fault") if entry["method"] == method]
     assert len(taken) == len(WAYS)
     check()
@@ -133,6 +133,6 @@ def test_k2_limits_of_the_portal_only_delay(office: Office, method: str, status:
     office.portal.fault(method, "error", status=status, error=error, count=2)
     check = calls_with_leads(office, 2)
     office.until(lambda: office.fault_taken(last, method), "the portal refuses")
-    office.until(lambda: office.waited_out(), "the limits are over", 60)
-    office.settle(60, hurry=True)
+    office.until(lambda: office.waited_out(), "the limits are over")
+    office.settle(hurry=True)
     check()

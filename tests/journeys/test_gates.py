@@ -63,7 +63,7 @@ class Kitchen:
     def next_second(self) -> None:
         """Lets the portal's clock, which tells whole seconds, go on by one."""
         began = int(time.time())
-        self.office.until(lambda: int(time.time()) > began, "the next second", 5)
+        self.office.until(lambda: int(time.time()) > began, "the next second")
 
     def stage(self, lead_id: int) -> str:
         """The stage where the card is."""
@@ -266,7 +266,7 @@ def test_1c13_1c14_declining_needs_a_reason_and_later_means_a_contact_and_a_remi
     contact = kitchen.portal.result("crm.item.get", {"entityTypeId": 3, "id": lead["contactId"]})["item"]
     assert contact["name"] == "Пётр"
     kitchen.office.hurry_timers("declined_reminder")
-    kitchen.office.until(lambda: kitchen.tasks(lead_id, "Напомнить о себе"), "the reminder", 30)
+    kitchen.office.until(lambda: kitchen.tasks(lead_id, "Напомнить о себе"), "the reminder")
 
 
 def test_an_item_is_moved_back_three_times_an_hour_then_a_person_is_asked(kitchen: Kitchen) -> None:
@@ -319,7 +319,7 @@ def test_the_portals_own_required_field_refuses_our_move_and_the_manager_learns_
     kitchen.complete(task)
     assert kitchen.stage(lead_id) == CLIENT
     kitchen.office.hurry_timers("move_check")
-    kitchen.office.until(lambda: kitchen.office.notices_of(ANNA, "Портал не принял перевод"), "the word", 30)
+    kitchen.office.until(lambda: kitchen.office.notices_of(ANNA, "Портал не принял перевод"), "the word")
     (notice,) = kitchen.office.notices_of(ANNA, "Портал не принял перевод")
     assert "«Каталог и КП отправлены»" in notice
     assert "Бюджет" in notice
@@ -416,7 +416,7 @@ def test_200_leads_moved_by_an_import_are_repaired_within_the_limits_and_told_on
     notices = kitchen.office.notices_of(2, "")
     assert sum("сразу много" in text for text in notices) == 1
     kitchen.office.hurry_timers("gate_summary")
-    kitchen.office.until(lambda: kitchen.office.notices_of(HEAD, "Переводы стадий мимо правил"), "the summary", 60)
+    kitchen.office.until(lambda: kitchen.office.notices_of(HEAD, "Переводы стадий мимо правил"), "the summary")
     (summary,) = kitchen.office.notices_of(HEAD, "Переводы стадий мимо правил")
     assert "возвращено на прежнюю стадию — 200" in summary
     assert all(f"/crm/lead/details/{lead_id}/" in summary for lead_id in ids)

@@ -237,7 +237,7 @@ def test_k27_a_holiday_that_is_declared_later_moves_the_plan_and_the_manager_is_
     shop.holidays(off)
     try:
         shop.office.hurry_timers("visit_watch")
-        shop.office.until(lambda: shop.visits(lead_id)[0]["told"] == 2, "the reminders", 40)
+        shop.office.until(lambda: shop.visits(lead_id)[0]["told"] == 2, "the reminders")
         shop.office.settle()
         visit = shop.visits(lead_id)[0]
         assert visit["confirm_at"] < datetime.now(UTC)
@@ -301,7 +301,7 @@ def test_a_worker_killed_while_a_visit_is_written_doubles_and_loses_nothing(shop
         office.restart(*office.workers, crash=f"{point}:{office.folder / f'{point}-{number}'}")
         if number == 1:
             shop.portal.control("POST", f"tasks/{task['id']}/complete", {"user_id": ANNA})
-        office.until(lambda: office.fallen or shop.is_told(lead_id), "a worker falls", 30)
+        office.until(lambda: office.fallen or shop.is_told(lead_id), "a worker falls")
     office.settle(hurry=True)
     office.restart(*office.workers)
     office.settle(hurry=True)

@@ -19,8 +19,6 @@ SHOWN = "iframe.frame:not([aria-hidden])"
 SECONDS = 60_000
 KINDS = "UF_CRM_B24_CLIENT_TYPE"
 
-pytestmark = pytest.mark.timeout(300)
-
 
 @pytest.fixture
 def page(shop: Shop) -> Iterator[Page]:

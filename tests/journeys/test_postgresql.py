@@ -90,7 +90,7 @@ class Machines(Office):
         """Starts both machines."""
         super().start_all()
         self.start("web-2", "clock-2")
-        self.until(lambda: self.status("web-2"), "the other web answers", 60)
+        self.until(lambda: self.status("web-2"), "the other web answers")
 
     def status(self, name: str) -> int:
         """Returns what a web's /health says; 0 where it does not answer."""
@@ -140,7 +140,7 @@ def office(running: Shop, record_property: Callable[[str, object], None]) -> Mac
 def test_k1_k2_k3_missed_calls_at_once_are_shared_fairly_by_two_machines(office: Machines) -> None:
     sizes, last = office.log_sizes(), office.portal.last
     enquiries = ring(office, 15)
-    office.settle(60)
+    office.settle()
     assert {entry["status"] for entry in office.portal.ledger(last, "event")} == {200}
     assert_fair(office, enquiries)
     assert_assigned_once(office, enquiries, last)
@@ -156,10 +156,10 @@ def test_k1_k2_k3_a_worker_killed_and_a_machine_lost_lose_and_double_nothing(off
     office.until(lambda: office.fallen[died:], "a worker dies after it has sent")
     office.kill("web-2", "clock-2", *office.workers[1:])
     second = ring(office, 4, 1)
-    office.settle(60, hurry=True)
+    office.settle(hurry=True)
     office.start("web-2", "clock-2", *office.workers[1:])
     office.reconcile()
-    office.settle(60, hurry=True)
+    office.settle(hurry=True)
     enquiries = Enquiries(first.leads + second.leads, first.contacts + second.contacts)
     assert enquiries.outcome(office) == (0, 0)
 
@@ -235,9 +235,9 @@ def test_k1_k2_k3_a_postgresql_killed_at_work_loses_and_doubles_nothing(office: 
     started = datetime.now(UTC)
     assert [office.status(web) for web in WEBS] == [200, 200]
     third = ring(office, 3)
-    office.until(lambda: _lease_time_passes(office, started), "what was begun is done", 60)
+    office.until(lambda: _lease_time_passes(office, started), "what was begun is done")
     office.reconcile()
-    office.settle(60, hurry=True)
+    office.settle(hurry=True)
     enquiries = Enquiries(first.leads + second.leads + third.leads, first.contacts)
     assert enquiries.outcome(office) == (0, 0)
     assert office.fallen[died:] == []

@@ -276,7 +276,7 @@ def test_k7_cb17_a_letter_makes_a_task_that_names_the_source(office: Office) -> 
 def test_cb18_an_import_of_many_leads_makes_one_question_and_no_tasks(office: Office) -> None:
     office.forget_rate()
     made = office.control("POST", "import", {"count": 55, "user_id": LINE_OWNER})
-    office.settle(60, hurry=True)
+    office.settle(hurry=True)
     numbers = range(made["first"], made["last"] + 1)
     tasks = office.portal.state("tasks")
     assert [task["responsible_id"] for task in tasks if "Загружено лидов" in task["title"]] == [HEAD]

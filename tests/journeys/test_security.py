@@ -169,7 +169,6 @@ def parts_of(office: Guarded, key: bytes) -> list[bytes]:
             return [str(redis.xrange(key)).encode()] if kind == "stream" else []
 
 
-@pytest.mark.timeout(180)
 def test_no_secret_is_heard_or_found_anywhere(office: Guarded, provider: FakeGateway) -> None:
     ear = Ear(office)
     lead_id = live_through_everything(office, ear, provider)

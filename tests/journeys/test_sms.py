@@ -113,7 +113,7 @@ def test_k31_a_worker_killed_around_the_send_sends_it_at_most_once(
     office.until(marker.exists, f"death at {point}")
     office.until(lambda: office.fallen[died:] == ["worker-0"], "the worker is dead")
     run = stage.answered(lead_id)
-    office.settle(60, hurry=True)
+    office.settle(hurry=True)
     assert results_of(run)["sent"] == "N"
     assert len(messages(provider)) == sent
     assert len(checks(office, lead_id)) == 1

@@ -99,7 +99,7 @@ def stormy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
 def test_k2_thirty_missed_calls_at_once_are_shared_fairly(office: Office) -> None:
     last = office.portal.last
     enquiries = ring(office, CALLS_AT_ONCE)
-    office.settle(60)
+    office.settle()
     assert_fair(office, enquiries)
     assert_assigned_once(office, enquiries, last)
 
@@ -115,7 +115,7 @@ def kill_at(office: Office, point: str, unknown: int, known: int = 0) -> Enquiri
     victim, marker = victim_of(point), office.folder / f"{point}.died"
     office.restart(victim, crash=f"{point}:{marker}")
     if victim == "web":
-        office.until(office.answers, "the web answers", 30)
+        office.until(office.answers, "the web answers")
     if point.startswith("token"):
         office.tokens_expire()
     died = len(office.fallen)
@@ -125,9 +125,9 @@ def kill_at(office: Office, point: str, unknown: int, known: int = 0) -> Enquiri
         office.until(lambda: office.fallen[died:] == [victim], f"{victim} is dead")
     if point.startswith("token"):
         administrator_returns(office)
-    office.settle(60, hurry=True)
+    office.settle(hurry=True)
     office.reconcile()
-    office.settle(60, hurry=True)
+    office.settle(hurry=True)
     return enquiries
 
 
@@ -176,8 +176,8 @@ def test_k1_k2_k3_redis_emptied_and_restarted_loses_and_doubles_nothing(
     stormy.until(lambda: stormy.redis_answers(), "Redis is back")
     stormy.redis.flushall()
     fourth = ring(stormy, 6)
-    stormy.until(stormy.waited_out, "silence", 60)
-    stormy.settle(60, hurry=True)
+    stormy.until(stormy.waited_out, "silence")
+    stormy.settle(hurry=True)
     enquiries = Enquiries(first.leads + second.leads + third.leads + fourth.leads)
     assert told(stormy, record_property, "FLUSHALL, restart", "redis", enquiries) == (0, 0)
     assert_fair(stormy, enquiries)
@@ -190,9 +190,9 @@ def test_k1_the_web_killed_while_events_arrive_loses_nothing_that_reconciliation
     enquiries = ring(stormy, 3, 1)
     stormy.until(stormy.is_quiet, "the portal gave up on its events")
     stormy.start("web")
-    stormy.until(stormy.answers, "the web answers", 30)
+    stormy.until(stormy.answers, "the web answers")
     stormy.reconcile()
-    stormy.settle(60, hurry=True)
+    stormy.settle(hurry=True)
     assert enquiries.outcome(stormy) == (0, 0)
 
 
@@ -203,5 +203,5 @@ def test_k2_a_worker_ended_politely_hands_its_work_over(stormy: Office) -> None:
     enquiries = ring(stormy, 3)
     stormy.until(lambda: stormy.fault_taken(last, "crm.item.update"), "our write is on its way")
     stormy.processes["worker-0"].send_signal(signal.SIGTERM)
-    stormy.settle(60, hurry=True)
+    stormy.settle(hurry=True)
     assert enquiries.outcome(stormy) == (0, 0)

@@ -43,8 +43,6 @@ VIEWS = {
     "journal": "/devops/journal/",
 }
 
-pytestmark = pytest.mark.timeout(120)
-
 
 class Portal:
     """A sandbox process, driven by its controls."""

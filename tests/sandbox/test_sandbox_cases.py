@@ -217,19 +217,13 @@ def test_a_clock_runs_faster_for_both_sides() -> None:
         assert portal.call("profile", token=token)["error"] == "expired_token"
 
 
-def test_it_starts_within_a_second_and_lists_by_key_do_not_slow_with_size() -> None:
-    began = time.perf_counter()
+def test_lists_by_key_do_not_slow_with_size() -> None:
     with Sandbox.start("--no-limits") as portal:
-        started = time.perf_counter() - began
         small = _list_time(portal, 0)
         portal.control("POST", "import", {"count": 100_000, "silent": True})
         large = _list_time(portal, 99_000)
-        print(
-            f"\nstart {started:.2f} s; list by key {small * 1000:.1f} ms of 6, {large * 1000:.1f} ms of 100 006 leads"
-        )
-        # Generous for a machine that does other things too; a scan of 100 000 takes a hundred times as long.
-        assert started < 4
-        assert large < 10 * small + 0.02
+    # a ratio of one run, generous for a machine that does other things too: a scan takes a thousand times as long
+    assert large < 30 * small
 
 
 def _list_time(portal: Sandbox, after: int) -> float:

@@ -21,8 +21,6 @@ window.print = () => { window.printed = (window.printed || 0) + 1; };
 """
 CLOCK = "([zone, walls, isos]) => { const c = boardClock(zone, 'ru'); return [walls.map(c.iso), isos.map(c.wall)]; }"
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Stub]:

@@ -14,7 +14,7 @@ from b24app.store import schema
 from sandbox.client import Sandbox
 from tests.web.conftest import accessible, card_of, form_link, frame_of, new_lead
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("applied")]
+pytestmark = pytest.mark.usefixtures("applied")
 
 MANAGER = 4
 FILLED = {"name": "Иван", "UF_CRM_B24_THEME": "Угловая кухня", "fm": [{"typeId": "EMAIL", "value": "i@example.com"}]}

@@ -12,7 +12,7 @@ from b24app.services import Services
 from sandbox.client import Sandbox
 from tests.web.conftest import accessible, card_of, form_link, frame_of, new_lead, serving
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("applied")]
+pytestmark = pytest.mark.usefixtures("applied")
 
 TYPES = {
     "words": "string", "story": "text", "whole": "integer", "broken": "double", "agreed": "boolean", "day": "date",

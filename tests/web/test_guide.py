@@ -16,7 +16,7 @@ from b24app.store.memory import Memory
 from sandbox.client import Sandbox
 from tests.web.conftest import accessible, card_of, frame_of, member_of, new_lead
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("applied")]
+pytestmark = pytest.mark.usefixtures("applied")
 
 MANAGER = 4
 

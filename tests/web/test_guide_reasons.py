@@ -11,7 +11,7 @@ from b24app.services import Services
 from sandbox.client import Sandbox
 from tests.web.conftest import accessible, card_of, frame_of, new_lead, serving
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("applied")]
+pytestmark = pytest.mark.usefixtures("applied")
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from b24app.services import Services
@@ -19,8 +18,6 @@ CARD = {
     "rule": {"ru": "по очереди среди свободных", "en": "in turn among the free"},
     "lines": [{"user_id": 6, "name": "Глеб", "free": False, "why": {"ru": "на перерыве", "en": "on a break"}}],
 }
-
-pytestmark = pytest.mark.timeout(180)
 
 
 def test_1_the_frame_installs_and_then_the_application_opens(page: Page, sandbox: Sandbox, served: Services) -> None:

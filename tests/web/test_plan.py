@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from b24app.services import Services
 from sandbox.client import Sandbox
 from tests.web.conftest import accessible, frame_of
-
-pytestmark = pytest.mark.timeout(180)
 
 
 def pressed(page: Page, name: str) -> None:

@@ -259,7 +259,7 @@ url = "sqlite:///{tmp_path / "slow.db"}"
     try:
         with requests.Session() as session:
             session.trust_env = False
-            for _ in range(200):
+            for _ in range(1200):
                 try:
                     session.get(f"http://127.0.0.1:{port}/health", timeout=20)
                     break

@@ -260,7 +260,6 @@ def attempts(ours: Side, theirs: Side) -> Iterator[Attempt]:
     yield Attempt("/visits/<action>", "/visits/board", words, (200,))
 
 
-@pytest.mark.timeout(120)
 def test_nothing_of_one_portal_reaches_another(
     both: tuple[Side, Side], services: Services, app: Flask, client: FlaskClient
 ) -> None:

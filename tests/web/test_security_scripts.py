@@ -41,8 +41,6 @@ MADE = """() => [
     typeof window.hacked, window.violations,
 ]"""
 
-pytestmark = pytest.mark.timeout(180)
-
 
 @pytest.fixture(scope="module")
 def served(sandbox: Sandbox, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:

@@ -110,7 +110,6 @@ def test_the_page_offers_it_to_administrators(services: Services, portal: str, a
         assert (words in shown) is admin
 
 
-@pytest.mark.timeout(180)
 def test_in_the_browser_it_is_read_with_the_keyboard(page: Page, sandbox: Sandbox, served: Services) -> None:
     page.goto(f"/marketplace/app/{sandbox.client_id}/")
     frame = frame_of(page)
