@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 import redis as redis_client
 from rq import Queue, SimpleWorker
@@ -73,26 +74,50 @@ class Doorbell:
                 time.sleep(DEAF_SECONDS)
 
 
+AWAY = (redis_client.ConnectionError, redis_client.TimeoutError)
+"""Redis is not there, or does not answer."""
+
+
+class _Worker(SimpleWorker):
+    """SimpleWorker keeps the kept-alive connections to the portal and the database; leases recover what a crash left.
+
+    While Redis is away nobody can be rung for, so what is due is worked on each time that RQ tries to reach it.
+    """
+
+    max_connection_wait_time = 5.0
+
+    def heartbeat(self, *arguments: Any, **named: Any) -> None:
+        """Tells Redis that this worker lives: RQ begins each round of waiting so, and tries again where it fails."""
+        try:
+            super().heartbeat(*arguments, **named)
+        except AWAY:
+            run(0)
+            raise
+
+
 _run_next: Callable[[], bool] | None = None
 
 
 def work(run_next: Callable[[], bool], redis_url: str, *, burst: bool = False) -> None:
     """Serves the queue until it is told to stop; each ring works on what is due, the most urgent first.
 
-    SimpleWorker keeps the kept-alive connections to the portal and the database; leases recover what a crash left.
+    Without Redis: works on what is due and raises; whoever keeps this process starts it again.
     """
     global _run_next
     _run_next = run_next
-    connection = redis_client.Redis.from_url(redis_url)
-    worker = SimpleWorker(
-        [QUEUE],
-        connection=connection,
-        serializer=JSONSerializer,
-        worker_ttl=60,
-        maintenance_interval=30,
-        job_monitoring_interval=10,
-    )
-    worker.work(burst=burst, logging_level="WARNING")
+    try:
+        worker = _Worker(
+            [QUEUE],
+            connection=redis_client.Redis.from_url(redis_url),
+            serializer=JSONSerializer,
+            worker_ttl=60,
+            maintenance_interval=30,
+            job_monitoring_interval=10,
+        )
+        worker.work(burst=burst, logging_level="WARNING")
+    except AWAY:
+        run(0)
+        raise
 
 
 def run(delivery_id: int) -> None:

