@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from b24app.errors import ConfigError
+from b24app.mistakes import refused
 
 VENDOR_OAUTH_URL = "https://oauth.bitrix24.tech"
 VENDOR_JS_URL = "https://api.bitrix24.com/api/v1/"
@@ -209,5 +210,4 @@ def parse(text: str, name: str = "config.toml") -> Settings:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{name}: не TOML / not TOML: {error}") from error
     except ValidationError as error:
-        lines = [f"  {'.'.join(str(step) for step in e['loc']) or '(файл / file)'}: {e['msg']}" for e in error.errors()]
-        raise ConfigError(f"{name}: ошибок / mistakes: {len(lines)}\n" + "\n".join(lines)) from None
+        raise refused(name, error) from None

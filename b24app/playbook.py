@@ -33,6 +33,7 @@ from pydantic import (
 
 from b24app.entities import DEAL, LEAD
 from b24app.errors import ConfigError
+from b24app.mistakes import listed, refused
 from b24app.rules.assignment import Policy
 from b24app.rules.working_time import Hours as WorkHours
 from b24app.rules.working_time import WorkCalendar
@@ -724,7 +725,7 @@ def parse_playbook(text: str, name: str) -> Playbook:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{name}: не TOML / not TOML: {error}") from error
     except ValidationError as error:
-        raise _mistakes(name, [(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors()]) from None
+        raise refused(name, error) from None
     found = [
         (f"{kind}.{path}", text)
         for kind, process in (("lead", playbook.lead), ("deal", playbook.deal))
@@ -734,10 +735,5 @@ def parse_playbook(text: str, name: str) -> Playbook:
         process = playbook.lead if playbook.measurement.process == "lead" else playbook.deal
         found += [(f"measurement.{path}", text) for path, text in playbook.measurement.mistakes(process)]
     if found:
-        raise _mistakes(name, found)
+        raise listed(name, found)
     return playbook
-
-
-def _mistakes(name: str, found: list[tuple[str, str]]) -> ConfigError:
-    lines = [f"  {path}: {text}" for path, text in found]
-    return ConfigError(f"{name}: ошибок / mistakes: {len(lines)}\n" + "\n".join(lines))
