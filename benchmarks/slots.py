@@ -30,7 +30,7 @@ def report(options: Options) -> Report:
     """Reports every way's time beside the full listing's; times of a shared machine are no goal to fail by."""
     names = ["prepare", "mask", "best 10", "change", "bisect", "naive", "numpy", "C"]
     figures = [f"{'замерщиков / people':20} {'slots':>6} " + " ".join(f"{name:>9}" for name in names) + "   ms"]
-    rows = [_measure(people, options.rounds) for people in (10, 100, 1000)]
+    rows = [measure(people, options.rounds) for people in (10, 100, 1000)]
     for row in rows:
         times = [f"{row.seconds[name] * 1000:9.2f}" if name in row.seconds else f"{'—':>9}" for name in names]
         figures.append(f"{row.people:20} {row.slots:6} {' '.join(times)}")
@@ -92,7 +92,7 @@ def company(people: int, seed: int = 5) -> dict[int, list[rivals.Pair]]:
     return busy
 
 
-def _measure(people: int, rounds: int) -> Row:
+def measure(people: int, rounds: int) -> Row:
     """Returns the medians of one size (none where no rounds are wanted); every way's list is compared with ours."""
     busy = company(people)
     earliest = datetime.combine(FIRST, clock(0), CALENDAR.zone)

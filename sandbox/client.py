@@ -66,7 +66,7 @@ class Sandbox:
 
     def control(self, verb: str, path: str, body: Mapping[str, Any] | None = None, **query: Any) -> Any:
         """The answer of one control. ControlFailed when it is refused."""
-        answer = self.session.request(verb, f"{self.url}/control/{path}", json=body, params=query, timeout=60)
+        answer = self.session.request(verb, f"{self.url}/control/{path}", json=body, params=query, timeout=300)
         if answer.status_code != 200:
             raise ControlFailed(f"{verb} {path}: {answer.status_code} {answer.text}")
         return answer.json()
