@@ -271,7 +271,7 @@ def test_a_weekend_passes(storm: Storm, night: str) -> None:
     stage.portal.place_robot(1, CLIENT, "send_sms", properties={"text": "Ждём вас завтра"})
     client = german_lead(shop, fm=[*phone("+4915123456789"), *EMAIL])
     shop.fill(client, stageId=CLIENT)
-    monday, tuesday = at(change, 10, days=1), at(change, 14, days=2)
+    monday, tuesday = at(change, 12, days=1), at(change, 14, days=2)
     visits = [visit(shop, monday, FEDOR), visit(shop, tuesday, EGOR)]
     stage.go_to(change - 5 * MINUTE)
     held = german_lead(shop, stageId=MEASUREMENT)
@@ -301,9 +301,9 @@ def test_a_weekend_passes(storm: Storm, night: str) -> None:
     assert all(at(change, 9, 15, days=1) <= moment < at(change, 9, 17, days=1) for moment in due), due
     stage.go_to(at(tuesday, 13, 57, days=-1))
     stage.rest()
-    assert shop.visits(visits[1])[0]["state"] == "booked"
+    assert shop.visits(visits[1])[0]["told"] == 0
     stage.go_to(at(tuesday, 14, days=-1) + timedelta(seconds=5))
-    stage.until(lambda: shop.visits(visits[1])[0]["state"] == "confirming", "the client is asked", 30)
+    stage.until(lambda: shop.visits(visits[1])[0]["told"] == 1, "the manager is reminded to ask", 30)
     for lead, start in zip(visits, (monday, tuesday), strict=True):
         (entry,) = shop.entries(lead)
         shown = [datetime.fromisoformat(entry[name]) for name in ("from", "to")]
