@@ -25,7 +25,7 @@ from b24app.store import schema
 from b24app.store.tally import BEAT
 from b24app.supervisor import Program
 
-from .around import Storm
+from .around import Storm, unfinished
 from .scenes import CLIENT, CLIENT_TYPE, DECLINE, EMAIL, THEME, list_value, phone
 from .stage import Stage, running_stage
 from .tally import Tally
@@ -293,6 +293,7 @@ def test_a_weekend_passes(storm: Storm, night: str) -> None:
     assert sent_to_clients(shop) == []
     stage.go_to(at(change, 9) + timedelta(seconds=5))
     stage.until(lambda: sent_to_clients(shop), "the SMS in the morning", 30)
+    stage.rest()
     stage.go_to(at(change, 9, days=1) + timedelta(seconds=5))
     stage.at_work(*MANAGERS)
     leads = [lead for wave in storm.waves for lead in wave.leads]
@@ -308,7 +309,9 @@ def test_a_weekend_passes(storm: Storm, night: str) -> None:
         (entry,) = shop.entries(lead)
         shown = [datetime.fromisoformat(entry[name]) for name in ("from", "to")]
         assert shown == [start, start + 3 * HOUR]
-    storm.end()
+    stage.settle(120)
+    tasks = [len(stage.tasks_of(lead)) for lead in leads]  # of cards each has two: it waited, and somebody has it
+    storm.count(lost=tasks.count(0) + len(stage.rows(unfinished())), doubled=sum(count > 1 for count in tasks))
     assert len(sent_to_clients(shop)) == 1
 
 
