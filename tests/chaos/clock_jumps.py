@@ -64,6 +64,14 @@ class OtherTime(Stage):
             return usual
         return replace(usual, environment={**usual.environment, **self.by_our_clock})
 
+    def kill(self, *names: str) -> None:
+        """Kills processes at once; what libfaketime shared in their name would stay for ever."""
+        pids = [self.processes[name].pid for name in names]
+        super().kill(*names)
+        for pid in pids:
+            for left in Path("/dev/shm").glob(f"*faketime_*_{pid}"):
+                left.unlink()
+
     def now(self) -> datetime:
         """The present, as our processes see it."""
         return super().now() + self.ahead
