@@ -46,7 +46,8 @@ check: $(DEV_STAMP)
 	$(BIN)/lint-imports
 
 chaos: $(DEV_STAMP) $(BIN)/.faketime
-	@$(BIN)/python -m pytest --override-ini timeout=3600 $(CHAOS)
+	@export CHAOS_SEED=$${CHAOS_SEED:-$$(shuf -i 0-999999 -n 1)}; echo "CHAOS_SEED=$$CHAOS_SEED"; \
+	$(BIN)/python -m pytest --override-ini timeout=3600 $(CHAOS)
 
 bench: $(DEV_STAMP) $(BIN)/.browser
 	@$(BIN)/python -m benchmarks --write docs/benchmarks.md $(BENCH)

@@ -76,9 +76,13 @@ class Storm:
         sent = Counter((one["to"], one["msg"]) for one in self.shop.provider.sent)
         doubled += sum(count > 1 for count in sent.values())
         lost += len(self.unkept()) + len(stage.rows(unfinished()))
+        self.count(lost, doubled, restless)
+
+    def count(self, lost: int, doubled: int, restless: str = "") -> None:
+        """Puts it into the table; nothing may be lost or doubled."""
         self.row.add(lost, doubled)
         self.row.seconds += time.monotonic() - self.began
-        assert (lost, doubled) == (0, 0), f"{self.unkept()}\n{restless or stage.unfinished()}"
+        assert (lost, doubled) == (0, 0), f"{self.unkept()}\n{restless or self.stage.unfinished()}"
 
     def unkept(self) -> list[str]:
         """Events that we acknowledged and did not keep: each 200 is a row, or a robot's answer is owed."""
