@@ -23,10 +23,11 @@ MACHINE = re.compile(r"^Машина: .*$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line asks for: rounds of what alternates, minutes of what is watched."""
+    """What the command line asks for: rounds of what alternates, minutes of watching, the limits' speed in the burst."""
 
     rounds: int = 3
     minutes: float = 10
+    speed: float = 5
 
 
 @dataclass(frozen=True)
