@@ -23,7 +23,7 @@ MACHINE = re.compile(r"^Машина: .*$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line asks for: rounds of what alternates, minutes of watching, the limits' speed in the burst."""
+    """What the command line asks for: rounds of what alternates, minutes of watching, speed of the burst's limits."""
 
     rounds: int = 3
     minutes: float = 10
