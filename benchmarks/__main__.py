@@ -53,7 +53,7 @@ def main() -> int:
         sys.stdout.write(f"{printed(reports[name])}    {time.monotonic() - began:.0f} s\n\n")
         sys.stdout.flush()
         if options.write:  # after each: what was measured stays when a later part fails
-            write(options.write, reports, {part: _described(part) for part in PARTS})
+            write(options.write, {name: reports[name]}, {part: _described(part) for part in PARTS})
     return 0 if all(report.met for report in reports.values()) else 1
 
 
