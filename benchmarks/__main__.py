@@ -41,6 +41,7 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(PARTS))
     parser.add_argument("--rounds", type=int, default=Options.rounds, help="of what is measured in turns")
     parser.add_argument("--minutes", type=float, default=Options.minutes, help="of watching memory")
+    parser.add_argument("--speed", type=float, default=Options.speed, help="of the limits in the burst; 1 is theirs")
     parser.add_argument("--write", type=Path, metavar="FILE", help="put what was found into this file")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
@@ -48,11 +49,11 @@ def main() -> int:
     reports: dict[str, Report] = {}
     for name in options.parts or PARTS:
         began = time.monotonic()
-        reports[name] = PARTS[name].report(Options(options.rounds, options.minutes))
+        reports[name] = PARTS[name].report(Options(options.rounds, options.minutes, options.speed))
         sys.stdout.write(f"{printed(reports[name])}    {time.monotonic() - began:.0f} s\n\n")
         sys.stdout.flush()
         if options.write:  # after each: what was measured stays when a later part fails
-            write(options.write, reports, {part: _described(part) for part in PARTS})
+            write(options.write, {name: reports[name]}, {part: _described(part) for part in PARTS})
     return 0 if all(report.met for report in reports.values()) else 1
 
 

@@ -71,7 +71,7 @@ def report(options: Options) -> Report:
         "Рабочие процессы: пустых заданий в секунду / workers: empty jobs a second",
         (
             at_least("b24app с базой к SimpleWorker / with its database", beside("b24app", "SimpleWorker"), 0.8),
-            *(Ratio(f"{name} к голому циклу / to a bare loop", f"{beside(name, loop):.3f}") for name in others),
+            *(Ratio(f"{name} к голому циклу / to a bare loop", f"1 : {beside(loop, name):.0f}") for name in others),
         ),
         [f"{name:24} {statistics.median(of_it):8.0f} jobs/s" for name, of_it in rates.items()],
     )

@@ -45,6 +45,11 @@ def report(options: Options) -> Report:
                 2 * WORKERS,
                 0,
             ),
+            at_most(
+                "до назначения: за очередью к одному / to the assignment: behind the reports to alone",
+                statistics.median(b / a for a, b in zip(alone, behind, strict=True)),
+                2,
+            ),
         ),
         [
             f"{name:24} {statistics.median(times):6.1f} s   ({', '.join(f'{one:.1f}' for one in times)})"

@@ -31,10 +31,10 @@ def report(_options: Options) -> Report:
         look = reconcile.TIMER.read(services.open_portal(member_id), TimerCall(member_id, "reconcile", "reconcile"))
         reading = time.monotonic() - began
         entries = portal.ledger(since, "request")
-        began = time.monotonic()
+        began, worked = time.monotonic(), time.process_time()
         with services.database.write() as connection:
             found = reconcile.recall(Memory(services.database, connection, member_id), look).found
-        writing = time.monotonic() - began
+        writing, worked = time.monotonic() - began, time.process_time() - worked
         services.dispose()
     lists = {name: sum(name in (e.get("batch") or [e["method"]]) for e in entries) for name in RECONCILIATION}
     pages = {name: sum((e.get("batch") or [e["method"]]).count(name) for e in entries) for name in RECONCILIATION}
@@ -54,6 +54,7 @@ def report(_options: Options) -> Report:
         [
             f"{'список / list':24} {'страниц / pages':>16} {'запросов / requests':>20} {'меньше нельзя / fewest':>23}",
             *(f"{n:24} {pages[n]:16} {lists[n]:20} {ceil(pages[n] / BATCH_LENGTH):23}" for n in RECONCILIATION),
-            f"чтение / reading {reading:.0f} s; одна запись в базу / one write to the database {writing:.1f} s",
+            f"чтение / reading {reading:.0f} s; одна запись в базу / one write to the database {writing:.1f} s, "
+            f"из них процессор / of which CPU {worked:.1f} s",
         ],
     )

@@ -23,10 +23,11 @@ MACHINE = re.compile(r"^Машина: .*$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line asks for: rounds of what alternates, minutes of what is watched."""
+    """What the command line asks for: rounds of what alternates, minutes of watching, speed of the burst's limits."""
 
     rounds: int = 3
     minutes: float = 10
+    speed: float = 5
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,8 @@ def write(file: Path, reports: Mapping[str, Report], parts: Mapping[str, str]) -
     for name, report in reports.items():
         rows[name] = [_row(name, ratio) for ratio in report.ratios]
         figures = "\n".join(report.figures)
-        sections[name] = (
-            f"### {name}\n\n{report.title}. Измерено {datetime.now(UTC).date()}.\n\n```text\n{figures}\n```\n\n"
-        )
+        when = f"Измерено {datetime.now(UTC).date()}, нагрузка машины / load average {os.getloadavg()[1]:.0f}"
+        sections[name] = f"### {name}\n\n{report.title}. {when}.\n\n```text\n{figures}\n```\n\n"
     text = TEMPLATE.format(
         machine=machine,
         rows="\n".join(row for name in parts for row in rows[name]),

@@ -177,14 +177,11 @@ class Running:
     ) -> list[datetime]:
         """Returns when the first `wanted` leads after `since` were assigned and shown, waiting `patience` seconds."""
         table = schema.assignments
-        query = sa.select(table.c.written_at).where(table.c.written_at > since).order_by(table.c.written_at)
-        query = query.where(table.c.member_id.in_(members)) if members else query
-
-        def look() -> list[datetime] | None:
-            found = [row["written_at"] for row in self.rows(query.limit(wanted))]
-            return found if len(found) == wanted else None
-
-        return self.until(look, f"{wanted} assignments", patience, 0.1)
+        mine = sa.and_(table.c.written_at > since, table.c.member_id.in_(members) if members else sa.true())
+        count = sa.select(sa.func.count().label("n")).where(mine)
+        self.until(lambda: self.rows(count)[0]["n"] >= wanted, f"{wanted} assignments", patience, 0.1)
+        rows = self.rows(sa.select(table.c.written_at).where(mine).order_by(table.c.written_at).limit(wanted))
+        return [row["written_at"] for row in rows]
 
     def requests(self, portal: Sandbox, since: int) -> list[dict[str, Any]]:
         """Returns what our application asked since that entry of the ledger, the periodic reconciliation left out."""

@@ -45,8 +45,8 @@ def report(options: Options) -> Report:
         (
             Ratio(
                 "списки всех способов одинаковы / all ways gave the same lists",
-                "да / yes" if same else "нет",
-                "=",
+                "да" if same else "нет",
+                "да",
                 same,
             ),
             *(

@@ -31,12 +31,14 @@ class Table:
         self.rows: dict[int, Row] = {}
         self.ids: list[int] = []
         self.last = 0
+        self._parts: dict[tuple[str, Any], Table] = {}
 
     def add(self, row: Row) -> Row:
         """Store a new record under the next id (or its own "ID") and return it."""
         number = int(row.get("ID") or self.last + 1)
         row["ID"] = number
         self.rows[number] = row
+        self._parts.clear()
         if number > self.last:
             self.last = number
             self.ids.append(number)
@@ -48,6 +50,7 @@ class Table:
         """Forget every record and begin with id 1 again."""
         self.rows.clear()
         self.ids.clear()
+        self._parts.clear()
         self.last = 0
 
     def get(self, number: int | None) -> Row | None:
@@ -59,7 +62,17 @@ class Table:
         row = self.rows.pop(number, None)
         if row is not None:
             del self.ids[bisect_left(self.ids, number)]
+            self._parts.clear()
         return row
+
+    def part(self, name: str, value: Any) -> Table:
+        """The records with this value of a column that never changes: to read only, kept until one comes or goes."""
+        part = self._parts.get((name, value))
+        if part is None:
+            part = self._parts[name, value] = Table()
+            part.rows = {row["ID"]: row for row in self if row[name] == value}
+            part.ids = list(part.rows)
+        return part
 
     def ids_between(self, low: int | None = None, high: int | None = None) -> list[int]:
         """Ids with low <= id <= high in their order."""

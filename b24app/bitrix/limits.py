@@ -3,7 +3,7 @@
 Bitrix24 counts requests per portal and source address in a leaky bucket (limits.md): 50 fit and 2 a second leak, 250
 and 5 on Enterprise; one more is 503 QUERY_LIMIT_EXCEEDED. Others on our address fill the same bucket, so a part stays
 free for them; ordinary work stops earlier than urgent work: a ringing telephone never waits behind a report.
-Where the bucket is full one worker waits for room (`waiting`), since more would only keep other portals waiting.
+Where the bucket is full one worker waits for room (`waiting`, `full`): more would only keep other portals waiting.
 Each method also has 480 seconds of running time in ten minutes; it is parked before it uses them up.
 
 The count stands in Redis and moves by one script on Redis's clock. Without Redis a process asks once a second.
@@ -39,7 +39,7 @@ ORDINARY = 0.75
 """Part of what is ours that ordinary work may fill."""
 TRIAL_SECONDS = 600
 WAITER_SECONDS = 10
-"""After so long a worker that waits for room does not keep the others away: it may be dead, or the portal slow."""
+"""So long after it last found no room a worker keeps the others away: it may be dead, or the portal slow."""
 REDIS_REST_SECONDS = 5.0
 """How long Redis is left alone after it failed: each try costs its time-out."""
 
@@ -76,16 +76,8 @@ return 1
 """
 
 _WAIT = """
-local clock = redis.call('TIME')
-local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
-local capacity, leak = tonumber(ARGV[1]), tonumber(ARGV[2])
-if redis.call('GET', KEYS[2]) == '1' then capacity, leak = tonumber(ARGV[3]), tonumber(ARGV[4]) end
-local level = tonumber(redis.call('HGET', KEYS[1], 'level') or '0')
-local at = tonumber(redis.call('HGET', KEYS[1], 'at') or tostring(now))
-if level - leak * math.max(0, now - at) + 1 <= capacity * tonumber(ARGV[5]) then return 0 end
-redis.call('ZADD', KEYS[3], now + tonumber(ARGV[7]), ARGV[6])
-redis.call('EXPIRE', KEYS[3], ARGV[7])
-return 1
+redis.call('ZADD', KEYS[1], redis.call('TIME')[1] + ARGV[2], ARGV[1])
+redis.call('EXPIRE', KEYS[1], ARGV[2])
 """
 
 _WAITERS = """
@@ -132,6 +124,7 @@ class Limits:
         self._waiters = redis.register_script(_WAITERS)
         self._lock = threading.Lock()
         self._redis_rests_until = 0.0
+        self._waiter, self._waits = "", False
         self._next_at: dict[str, float] = {}
         self._parked: dict[tuple[str, str], datetime] = {}
         self._stopped: dict[str, tuple[str, float]] = {}
@@ -171,6 +164,9 @@ class Limits:
                     timedelta(seconds=delay),
                     code="QUERY_LIMIT_EXCEEDED",
                 )
+            if self._waiter:
+                self._waits = True
+                self._tell(lambda: self._wait(keys=[WAITERS], args=[self._waiter, WAITER_SECONDS]))
             time.sleep(min(delay, 0.25) * random.uniform(1.0, 1.2))  # noqa: S311 - spreads waiters, keeps no secret
 
     def drain(self, member_id: str) -> None:
@@ -186,14 +182,14 @@ class Limits:
 
     @contextmanager
     def waiting(self, member_id: str, *, urgent: bool) -> Iterator[None]:
-        """Says, where the bucket is full, that a worker waits there as long as the block runs."""
+        """Says, from when a `take` of the block finds no room until the block ends, that a worker waits there."""
         name = f"{member_id}/{'urgent' if urgent else 'ordinary'}/{secrets.token_hex(4)}"
-        keys = [_key(member_id, "bucket"), _key(member_id, "plan"), WAITERS]
-        full = self._tell(lambda: self._wait(keys=keys, args=[*_buckets(), self._share(urgent), name, WAITER_SECONDS]))
+        self._waiter, self._waits = name, False
         try:
             yield
         finally:
-            if full:
+            self._waiter = ""
+            if self._waits:
                 self._tell(lambda: self._redis.zrem(WAITERS, name))
 
     def full(self) -> Full:
@@ -275,7 +271,8 @@ class Limits:
     def _ask(self, member_id: str, urgent: bool, names: list[str]) -> tuple[int, int, int]:
         keys = [_key(member_id, part) for part in ("bucket", "stop", "trial", "plan")]
         keys += [_key(member_id, "parked", name) for name in names]
-        answer = self._tell(lambda: self._take(keys=keys, args=[*_buckets(), self._share(urgent), TRIAL_SECONDS]))
+        buckets = [STANDARD.capacity, STANDARD.leak, ENTERPRISE.capacity, ENTERPRISE.leak]
+        answer = self._tell(lambda: self._take(keys=keys, args=[*buckets, self._share(urgent), TRIAL_SECONDS]))
         if answer is None:
             return self._ask_alone(member_id, names)
         state, milliseconds, index = (int(part) for part in answer)
@@ -317,10 +314,6 @@ class Limits:
                 type(error).__name__,
             )
             return None
-
-
-def _buckets() -> list[float]:
-    return [STANDARD.capacity, STANDARD.leak, ENTERPRISE.capacity, ENTERPRISE.leak]
 
 
 def _key(member_id: str, *parts: str) -> str:

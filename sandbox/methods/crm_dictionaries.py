@@ -121,15 +121,13 @@ def stage_history(call: Call) -> Page:
     start = call.integer("start")
     own = call.user["OWN_LEADS_ONLY"] and not call.admin
 
-    def visible(row: Row) -> bool:
-        if row["ENTITY_TYPE_ID"] != kind or not own:
-            return bool(row["ENTITY_TYPE_ID"] == kind)
+    def readable(row: Row) -> bool:
         item = portal[kind].get(row["OWNER_ID"])
         return item is not None and crm.can_read(call.user, kind, item)
 
     rows, total, following = select_rows(
-        portal["stage_history"], filter=as_map(call.get("filter")), order=order, columns=columns, zone=portal.zone(),
-        start=start, unknown=refuse, visible=visible,
+        portal["stage_history"].part("ENTITY_TYPE_ID", kind), filter=as_map(call.get("filter")), order=order,
+        columns=columns, zone=portal.zone(), start=start, unknown=refuse, visible=readable if own else None,
     )  # fmt: skip
     selected = [plain(name) for name in as_list(call.get("select"))]
     shown = [name for name in [*names, *rename] if not selected or "*" in selected or name in selected or name == "ID"]

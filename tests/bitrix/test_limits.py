@@ -74,30 +74,31 @@ def test_urgent_work_passes_where_ordinary_work_already_waits(limits: Limits, me
     assert limits.level(member_id) == pytest.approx(40, abs=1)
 
 
-def test_where_the_bucket_is_full_others_are_told_that_a_worker_waits(limits: Limits, member_id: str) -> None:
+def test_a_worker_that_found_no_room_is_known_to_wait_until_its_work_ends(limits: Limits, member_id: str) -> None:
     with limits.waiting(member_id, urgent=False):
-        assert member_id not in limits.full().ordinary  # there was room: nobody waits
-    greedy(limits, member_id, urgent=False)
+        greedy(limits, member_id, urgent=False)
+        assert member_id not in limits.full().ordinary
+        limits.take(member_id)
+        assert member_id in limits.full().ordinary
+        assert member_id not in limits.full().urgent  # what is kept for urgent work is free
+    assert member_id not in limits.full().ordinary
     with limits.waiting(member_id, urgent=True):
-        assert member_id not in limits.full().ordinary  # what is kept for urgent work is not used up
-    with limits.waiting(member_id, urgent=False):
-        assert member_id in limits.full().ordinary
-        assert member_id not in limits.full().urgent
         greedy(limits, member_id, urgent=True)
-        with limits.waiting(member_id, urgent=True):
-            assert member_id in limits.full().urgent
-        assert member_id in limits.full().ordinary
+        limits.take(member_id, urgent=True)
+        assert member_id in limits.full().urgent & limits.full().ordinary
+    limits.take(member_id, urgent=True)
     assert member_id not in limits.full().ordinary
 
 
 def test_a_worker_that_died_while_it_waited_keeps_nobody_away_for_long(
     limits: Limits, redis: redis_client.Redis, member_id: str
 ) -> None:
-    greedy(limits, member_id, urgent=False)
-    with limits.waiting(member_id, urgent=False):
+    with limits.waiting(member_id, urgent=True):
+        greedy(limits, member_id, urgent=True)
+        limits.take(member_id, urgent=True)
         (name,) = (one for one in redis.zrange(WAITERS, 0, -1) if one.decode().startswith(member_id))
         redis.zadd(WAITERS, {name: redis.time()[0] - 1})
-        assert member_id not in limits.full().ordinary
+        assert member_id not in limits.full().urgent
 
 
 def test_an_enterprise_portal_has_the_larger_bucket(limits: Limits, member_id: str) -> None:
