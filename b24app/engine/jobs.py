@@ -7,7 +7,9 @@ is short; its retries and scheduler are late by minutes, so neither is used. A l
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import signal
 import threading
 import time
 from collections import deque
@@ -76,6 +78,7 @@ class Doorbell:
 
 AWAY = (redis_client.ConnectionError, redis_client.TimeoutError)
 """Redis is not there, or does not answer."""
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class _Worker(SimpleWorker):
@@ -91,8 +94,13 @@ class _Worker(SimpleWorker):
         try:
             super().heartbeat(*arguments, **named)
         except AWAY:
-            run(0)
+            _run_unrung()
             raise
+
+    def set_shutdown_requested_date(self) -> None:
+        """Says in Redis that a signal came; where Redis is away it must not raise, amid our work."""
+        with contextlib.suppress(*AWAY):
+            super().set_shutdown_requested_date()  # type: ignore[no-untyped-call]
 
 
 _run_next: Callable[[], bool] | None = None
@@ -116,8 +124,21 @@ def work(run_next: Callable[[], bool], redis_url: str, *, burst: bool = False) -
         )
         worker.work(burst=burst, logging_level="WARNING")
     except AWAY:
-        run(0)
+        _run_unrung()
         raise
+
+
+def _run_unrung() -> None:
+    """Works on what is due though nobody rang. A signal waits: RQ answers it with an error, wherever the work is."""
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda got, _: came.append(got)) for number in _SIGNALS}
+    try:
+        run(0)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for late in came:
+        signal.raise_signal(late)
 
 
 def run(delivery_id: int) -> None:

@@ -88,14 +88,16 @@ def test_it_rings_again_once_redis_is_back(redis_url: str, monkeypatch: pytest.M
 
 
 WORK = """
-import pathlib, sys
+import pathlib, sys, time
 from b24app.engine import jobs
 
 turns = pathlib.Path(sys.argv[2])
 
 def run_next() -> bool:
-    with turns.open("a") as told:
-        told.write("turn")
+    for word in ("begun ", "ended "):
+        with turns.open("a") as told:
+            told.write(word)
+        time.sleep(0.2)
     return False
 
 jobs.work(run_next, sys.argv[1])
@@ -109,17 +111,21 @@ def test_a_worker_works_without_redis_from_the_start_and_from_its_death_on(tmp_p
         return subprocess.Popen([sys.executable, "-c", WORK, url, str(turns)], stderr=subprocess.DEVNULL)
 
     assert worker("redis://127.0.0.1:1/0").wait(60) != 0
-    assert turns.read_text() == "turn"
+    assert turns.read_text() == "begun ended "
     server = ValkeyServer(port=free_port(), data_dir=tmp_path / "valkey")
     server.start()
     going = worker(f"redis://127.0.0.1:{server.port}/0")
     try:
         client = redis.Redis(port=server.port)
         until(lambda: bool(Worker.all(connection=client)), 60)
-        assert turns.read_text() == "turn"
+        assert turns.read_text() == "begun ended "
         os.kill(client.info()["process_id"], signal.SIGKILL)
-        until(lambda: turns.read_text() != "turn", 60)
+        until(lambda: turns.read_text().count("begun") > 1, 60)
+        going.send_signal(signal.SIGTERM)
+        going.wait(60)
     finally:
         server.stop()
         going.kill()
         going.wait()
+    told = turns.read_text()
+    assert told == "begun ended " * told.count("begun"), "a signal ends no work in the middle"
