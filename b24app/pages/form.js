@@ -285,7 +285,7 @@
   }
   var inputs = "input:not([type=hidden]), select, textarea, button";
   var begin = (wanted && wanted.querySelector(inputs)) || form.querySelector(".field:not(.proof) :is(" + inputs + ")");
-  if (begin) {
+  if (begin && !form.contains(document.activeElement)) {  // whoever types already is not moved
     begin.focus();
   }
 })();
