@@ -61,8 +61,8 @@ def read(portal: Portal, call: TimerCall) -> Queue | Nothing:
     with portal.memory() as memory:
         kept = json.loads(memory.cursor(CURSOR) or '{"last_id": 0, "count": 0}')
     try:
-        changed = _deleted(portal, kept["last_id"], kept["count"])
         rows = portal.read_all("event.offline.list", {"filter": {">ID": kept["last_id"]}})
+        changed = _deleted(portal, kept["last_id"], kept["count"])  # last: what it answers is nowhere else any more
     except PortalClosed:
         raise
     except Permanent as refusal:  # the plan changed, or the token is no administrator's: the lists still tell

@@ -181,6 +181,21 @@ def test_trouble_loses_nothing(bench: Bench, queue: Queue, method: str, error: B
     assert queue.rows == []
 
 
+def test_a_change_that_the_deletion_tells_of_outlives_trouble_with_the_list(bench: Bench, queue: Queue) -> None:
+    queue.add(7)
+    look(bench)
+    with bench.database.write() as connection:
+        deliveries = sa.update(schema.deliveries).where(schema.deliveries.c.entity == "task:7")
+        connection.execute(deliveries.values(received_at=datetime.now(UTC) - timedelta(minutes=5)))
+    queue.rows[0]["TIMESTAMP_X"] = datetime.now(UTC).isoformat()
+    queue.broken["event.offline.list"] = Temporary("502")
+    assert look(bench).startswith("waiting")
+    with bench.database.write() as connection:
+        connection.execute(sa.update(schema.deliveries).values(due_at=datetime.now(UTC)))
+    bench.run()
+    assert [entity for entity, _ in came(bench)] == ["task:7", "task:7"]
+
+
 def test_a_portal_whose_plan_has_no_queue_is_not_asked(bench: Bench, queue: Queue) -> None:
     queue.add()
     bench.facts.clear()
