@@ -7,6 +7,7 @@ not (nobody was there); OutcomeUnknown means that it was sent and no whole answe
 from __future__ import annotations
 
 import os
+import ssl
 import threading
 import time
 from collections.abc import Mapping
@@ -120,7 +121,10 @@ def post(
 
 
 def _never_connected(error: requests.exceptions.ConnectionError) -> bool:
-    if isinstance(error, requests.exceptions.ProxyError | requests.exceptions.SSLError):
-        return isinstance(error.args[0] if error.args else None, MaxRetryError)  # failed while connecting
-    cause = error.args[0] if error.args else None
-    return isinstance(cause, MaxRetryError) and isinstance(cause.reason, NewConnectionError)
+    failed = error.args[0] if error.args else None
+    if not isinstance(failed, MaxRetryError):
+        return False
+    if isinstance(error, requests.exceptions.SSLError):
+        # only the certificate is certainly looked at before the request leaves: other troubles may come after it
+        return isinstance(getattr(failed.reason, "args", (None,))[0], ssl.SSLCertVerificationError)
+    return isinstance(error, requests.exceptions.ProxyError) or isinstance(failed.reason, NewConnectionError)

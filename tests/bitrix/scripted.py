@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 import sqlalchemy as sa
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from b24app.store.database import Database
 from b24app.store.schema import alarms, portals
@@ -23,7 +32,10 @@ CLIENT_SECRET = "the-client-secret-canary"
 
 @dataclass
 class Reply:
-    """What the scripted server answers after `seconds`. `how`: whole, drop (no answer), cut (half of the body)."""
+    """What the scripted server answers after `seconds`.
+
+    `how`: whole, drop (no answer), cut (half of the body), noise (where TLS is spoken, bytes that are none).
+    """
 
     status: int = 200
     body: Any = None
@@ -54,9 +66,12 @@ def refused(status: int, code: Any, text: str = "", **more: Any) -> Reply:
 
 
 class Server:
-    """Answers by `script` (replies used up in turn), then by `default(request)`; `requests` is what came."""
+    """Answers by `script` (replies used up in turn), then by `default(request)`; `requests` is what came.
 
-    def __init__(self) -> None:
+    `tls`: speaks TLS, by a certificate of this name that nobody knows.
+    """
+
+    def __init__(self, tls: Path | None = None) -> None:
         self.requests: list[Request] = []
         self.script: list[Reply] = []
         self.default: Callable[[Request], Reply] = lambda request: ok(True)
@@ -84,6 +99,11 @@ class Server:
                 if reply.seconds:
                     time.sleep(reply.seconds)
                 if reply.how == "drop":
+                    self.close_connection = True
+                    return
+                if reply.how == "noise":
+                    with socket.socket(fileno=os.dup(self.connection.fileno())) as below:
+                        below.sendall(b"no TLS at all")
                     self.close_connection = True
                     return
                 body_out = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
@@ -118,6 +138,11 @@ class Server:
         self.http = Quiet(("127.0.0.1", 0), Handler)
         self.host = f"127.0.0.1:{self.http.server_address[1]}"
         self.url = f"http://{self.host}"
+        if tls is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate(tls))
+            self.http.socket = context.wrap_socket(self.http.socket, server_side=True)
+            self.url = f"https://{self.host}"
         self.thread = threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.02})
         self.thread.start()
 
@@ -129,6 +154,24 @@ class Server:
     @property
     def methods(self) -> list[str]:
         return [request.method for request in self.requests]
+
+
+def certificate(file: Path) -> Path:
+    """Writes a certificate of 127.0.0.1 that signed itself, with its key; returns the file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1))
+        .add_extension(address, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    file.write_bytes(signed.public_bytes(serialization.Encoding.PEM) + private)
+    return file
 
 
 class Oauth(Server):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import socket
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 from urllib.parse import parse_qsl
 
 import pytest
@@ -126,14 +129,42 @@ def test_an_answer_says_whether_the_write_may_have_been_done(
     assert portal.methods == ["crm.item.add"], "a write is never repeated by this layer"
 
 
-def test_a_refused_connection_is_certainly_not_carried_out(rest: Rest, database: Database) -> None:
-    gone = Server()
-    gone.close()
+def _lives_at(database: Database, url: str) -> None:
     with database.write() as connection:
-        connection.execute(sa.update(portals).values(client_endpoint=f"{gone.url}/rest/"))
+        connection.execute(sa.update(portals).values(client_endpoint=f"{url}/rest/"))
+
+
+@pytest.mark.parametrize("trouble", ["nobody listens", "an unknown name", "an unknown certificate"])
+def test_without_a_connection_nothing_was_certainly_carried_out(
+    rest: Rest, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    server = Server(tls=tmp_path / "portal.pem" if trouble == "an unknown certificate" else None)
+    _lives_at(database, server.url)
+    if trouble == "nobody listens":
+        server.close()
+    if trouble == "an unknown name":
+        monkeypatch.setattr(socket, "getaddrinfo", Mock(side_effect=socket.gaierror(-2, "Name or service not known")))
     with pytest.raises(Temporary) as caught:
         rest.call(ADD)
     assert not isinstance(caught.value, OutcomeUnknown)
+    assert server.methods == []
+    if trouble != "nobody listens":
+        server.close()
+
+
+@pytest.mark.parametrize("how", ["drop", "cut", "noise"])
+def test_tls_that_breaks_after_the_request_leaves_the_outcome_unknown(
+    rest: Rest, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    server = Server(tls=tmp_path / "portal.pem")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "portal.pem"))
+    _lives_at(database, server.url)
+    assert rest.call(ADD).result is True
+    server.script = [Reply(200, {"result": True}, how=how)]
+    with pytest.raises(OutcomeUnknown):
+        rest.call(ADD)
+    assert server.methods == ["crm.item.add"] * 2
+    server.close()
 
 
 def test_a_timeout_leaves_the_outcome_unknown(rest: Rest, portal: Server, monkeypatch: pytest.MonkeyPatch) -> None:
