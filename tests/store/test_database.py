@@ -5,6 +5,8 @@ A PostgreSQL that stops, dies or has lost a client is waited for no longer than 
 
 from __future__ import annotations
 
+import itertools
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -99,6 +101,42 @@ def test_processes_of_the_first_version_go_on_beside_the_newest_schema(unmigrate
     unmigrated.migrate()
     _fill(unmigrated, tables)
     assert all(_contents(unmigrated, tables).values())
+
+
+DIES_WITHIN = """
+import os, signal, sys
+import sqlalchemy as sa
+from b24app.store.database import Database
+database, left = Database(sys.argv[1]), int(sys.argv[2])
+
+def die(*_, **__):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sa.event.listen(database.engine, "after_cursor_execute", die)
+database.migrate()
+"""
+
+
+def test_whoever_dies_within_a_migration_leaves_it_to_the_next(unmigrated: Database) -> None:
+    """T16: after each of its statements."""
+    unmigrated.migrate("0001")
+    tables = _tables(unmigrated)
+    _fill(unmigrated, tables)
+    before = _contents(unmigrated, tables)
+    for statement in itertools.count(1):
+        done = subprocess.run([sys.executable, "-c", DIES_WITHIN, unmigrated.url, str(statement)], check=False)
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGKILL
+        assert not unmigrated.is_migrated()
+        assert len(_tables(unmigrated)) == len(tables)
+    assert statement > 5
+    assert unmigrated.is_migrated()
+    assert differences(unmigrated) == []
+    assert _contents(unmigrated, tables) == before
 
 
 def _tables(database: Database) -> list[sa.Table]:
