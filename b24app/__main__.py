@@ -7,6 +7,7 @@ b24app why lead 42 [--portal HOST] [--en]  what happened and why; deal 7, call <
 b24app replay 123 [--portal HOST] [--en]   works a saved delivery again without effects: what would be decided now
 b24app dry-run robot CODE --lead 42 [--property key=value]    what a robot would answer and write, without effects
 b24app forget --phone NUMBER | --lead 42 [--portal HOST]    erases a client from the database; the portal stays as it is
+b24app restored                            after a copy of the database was put back: learns what the portal has beyond
 b24app plan [--portal HOST]                what the playbook would add or change on the portal; changes nothing
 b24app apply | undo | export [--portal]    carry that out | take it back | write the portal as a playbook
 b24app manual [--playbook FILE] [--out FOLDER] [--pdf] [--en]    the managers' instruction, written from the playbook
@@ -73,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("worker", help="рабочий процесс / a worker")
     commands.add_parser("clock", help="таймеры и сверка с порталом / timers and reconciliation")
     commands.add_parser("doctor", help="что работает и что требует человека / what works, what needs a person")
+    commands.add_parser("restored", help="база восстановлена из копии / a copy of the database was put back")
     _add_questions(commands)
     _add_forget(commands)
     for name, text in (
@@ -155,6 +157,14 @@ def _run(options: argparse.Namespace, rest: Sequence[str]) -> int:
             services = _services(settings, settings.redis.url or supervisor.running_redis(settings) or NO_REDIS)
             try:
                 return run(services, options.command, options.portal)
+            finally:
+                services.dispose()
+        case "restored":
+            from b24app import restored
+
+            services = _services(settings, settings.redis.url or supervisor.running_redis(settings) or NO_REDIS)
+            try:
+                return restored.run(services)
             finally:
                 services.dispose()
         case "forget":

@@ -32,9 +32,14 @@ class Told:
     until: datetime
 
 
+def entity_of(call_id: str) -> str:
+    """Returns what the message of this call is about."""
+    return f"sms:call:{call_id}"[:96]
+
+
 def order(memory: Memory, call_id: str, phone: str, at: datetime) -> None:
     """Orders the message of a missed call, once a call."""
-    entity = f"sms:call:{call_id}"[:96]
+    entity = entity_of(call_id)
     memory.deliver(
         kind="timer",
         code=CODE,

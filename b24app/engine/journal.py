@@ -21,12 +21,13 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic import TypeAdapter
 
-from b24app.bitrix.commands import Command
+from b24app.bitrix.commands import Command, Keyed, LookUp, Once
 from b24app.engine.inbox import Delivery, Inbox
 from b24app.store import schema
 
 COMMAND: TypeAdapter[Command] = TypeAdapter(Command)
 OPEN = ("written", "sent")
+DOUBTED = (LookUp, Keyed, Once)
 commands = schema.commands
 
 
@@ -54,8 +55,13 @@ class Journal:
         self.inbox = inbox
         self.database = inbox.database
 
-    def write(self, connection: sa.Connection, delivery_id: int, planned: Sequence[Command]) -> None:
-        """Adds commands to the delivery, inside the transaction that saves its decision."""
+    def write(
+        self, connection: sa.Connection, delivery_id: int, planned: Sequence[Command], *, in_doubt: bool = False
+    ) -> None:
+        """Adds commands to the delivery, inside the transaction that saves its decision.
+
+        `in_doubt`: what must not be done twice may have been done already (`b24app restored`).
+        """
         labels = [command.label for command in planned]
         if len(labels) != len(set(labels)):
             raise ValueError(f"labels repeat: {labels}")
@@ -72,7 +78,7 @@ class Journal:
                         "delivery_id": delivery_id,
                         "position": start + 1 + offset,
                         "command": COMMAND.dump_python(command, mode="json"),
-                        "state": "written",
+                        "state": "sent" if in_doubt and isinstance(command.again, DOUBTED) else "written",
                     }
                     for offset, command in enumerate(planned)
                 ],

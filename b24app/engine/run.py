@@ -58,7 +58,7 @@ from b24app.store import schema
 from b24app.store.alarms import clear_alarm, raise_alarm
 from b24app.store.database import DATABASE_TROUBLE
 from b24app.store.memory import Memory
-from b24app.store.portals import learn
+from b24app.store.portals import RESTORED, learn
 
 log = logging.getLogger(__name__)
 
@@ -151,7 +151,7 @@ class Runner:
                 raise Permanent(f"неизвестный код {delivery.code} / unknown code")
             facts = work.read(portal, call)
             crashpoint("after_read")
-            nothing = self._decide(delivery, work, call, facts)
+            nothing = self._decide(delivery, work, call, facts, in_doubt=_in_doubt(delivery, portal))
             crashpoint("after_decision")
             if nothing is not None and not (isinstance(call, RobotCall) and call.waits):
                 self._ring_next(delivery)
@@ -193,7 +193,9 @@ class Runner:
                     delivery.member_id, delivery.code, delivery.entity, payload
                 )
 
-    def _decide(self, delivery: Delivery, work: Work, call: Any, facts: Any) -> Nothing | None:
+    def _decide(
+        self, delivery: Delivery, work: Work, call: Any, facts: Any, *, in_doubt: bool = False
+    ) -> Nothing | None:
         """Decides, remembers and saves in one transaction; Nothing ends the delivery there, unless a robot waits."""
         with self.database.write() as connection:
             now = datetime.now(UTC)
@@ -206,13 +208,21 @@ class Runner:
             if isinstance(decision, Nothing):
                 self._end_with_nothing(connection, delivery, call, decision)
             else:
-                self._save(connection, memory, delivery, work, call, decision)
+                self._save(connection, memory, delivery, work, call, decision, in_doubt=in_doubt)
         for id in memory.new_deliveries:
             self.ring(id)
         return decision if isinstance(decision, Nothing) else None
 
     def _save(
-        self, connection: sa.Connection, memory: Memory, delivery: Delivery, work: Work, call: Any, decision: Any
+        self,
+        connection: sa.Connection,
+        memory: Memory,
+        delivery: Delivery,
+        work: Work,
+        call: Any,
+        decision: Any,
+        *,
+        in_doubt: bool,
     ) -> None:
         if work.remember is not None:
             work.remember(memory, decision)
@@ -220,7 +230,7 @@ class Runner:
         if isinstance(work, Robot) and isinstance(call, RobotCall) and call.waits:
             reply = work.answer(decision)
             planned.append(answer_robot(call.event_token, reply.values, reply.log, instead=reply.instead))
-        self.journal.write(connection, delivery.id, planned)
+        self.journal.write(connection, delivery.id, planned, in_doubt=in_doubt)
         saved = TypeAdapter(work.decision).dump_python(decision, mode="json")
         self.inbox.write_back(connection, delivery, decision=saved, decided_at=memory.now)
 
@@ -570,6 +580,12 @@ class Runner:
 def _waits(delivery: Delivery) -> bool:
     """Tells whether a stage waits for our answer."""
     return delivery.kind == "robot" and delivery.payload.get("use_subscription") != "N"
+
+
+def _in_doubt(delivery: Delivery, portal: Portal) -> bool:
+    """Tells whether it came before an older copy of the database was put back: it may have been worked on since."""
+    restored_at = portal.facts.get(RESTORED)
+    return restored_at is not None and delivery.received_at < datetime.fromisoformat(restored_at)
 
 
 def _stale_checks(waiting: Sequence[Entry], entries: Mapping[str, Entry]) -> list[Entry]:

@@ -116,7 +116,12 @@ class Treatment:
     @property
     def marker(self) -> str:
         """The short mark by which a task or comment is known again; the same reason decided anew has another one."""
-        return "решение №" + hashlib.sha256(f"{self.key}|{self.manager_id}".encode()).hexdigest()[:10]
+        return decision_mark(self.key, self.manager_id)
+
+
+def decision_mark(key: str, manager_id: int | None) -> str:
+    """Returns the mark of the decision that gave this reason's item to this manager."""
+    return "решение №" + hashlib.sha256(f"{key}|{manager_id}".encode()).hexdigest()[:10]
 
 
 def plain(text: str) -> str:

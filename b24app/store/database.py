@@ -122,6 +122,19 @@ class Database:
         statement = (sqlite.insert if self.is_sqlite else postgresql.insert)(table)
         return (statement if values is None else statement.values(values)).on_conflict_do_nothing()
 
+    def skip_numbers(self, connection: sa.Connection, table: sa.Table, count: int) -> None:
+        """Leaves out the next `count` numbers of the table's rows."""
+        if self.is_sqlite:
+            of = {"table": table.name}
+            kept = sa.text("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = :table")
+            last = connection.execute(kept, of).scalar_one()
+            connection.execute(sa.text("DELETE FROM sqlite_sequence WHERE name = :table"), of)
+            later = sa.text("INSERT INTO sqlite_sequence (name, seq) VALUES (:table, :last)")
+            connection.execute(later, of | {"last": last + count})
+        else:
+            sequence = sa.func.pg_get_serial_sequence(table.name, "id")
+            connection.execute(sa.select(sa.func.setval(sequence, sa.func.nextval(sequence) + count)))
+
     def migrate(self, revision: str = "head") -> None:
         """Brings the database to the newest schema; safe to call from several processes at once.
 

@@ -165,6 +165,7 @@ class Memory:
         card: Mapping[str, Any],
         phone: str | None = None,
         call_id: str | None = None,
+        written_at: datetime | None = None,
     ) -> None:
         """Keeps a decision: one a reason, a later one for the same reason replaces it."""
         values = {
@@ -180,7 +181,7 @@ class Memory:
             "delivery_id": self.delivery_id,
             "card": dict(card),
             "decided_at": self.now,
-            "written_at": None,
+            "written_at": written_at,
         }
         self.connection.execute(self.database.upsert(schema.assignments, values, ("member_id", "key")))
 

@@ -21,6 +21,9 @@ REMOVAL = "removal"
 OFFLINE_EVENTS = "offline_events"
 """Of `portals.facts`: whether the plan has the queue of offline events (handlers/offline_events.py)."""
 
+RESTORED = "restored_at"
+"""Of `portals.facts`: when an older copy of the database was put back; what came before may have been done since."""
+
 StorageDown = sa.exc.SQLAlchemyError
 """What the database raises when it cannot serve; a door answers 503 then."""
 

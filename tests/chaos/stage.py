@@ -29,7 +29,7 @@ from rq import Worker
 from b24app.engine.inbox import Inbox
 from b24app.engine.jobs import Doorbell
 from b24app.store import schema
-from b24app.supervisor import Program
+from b24app.supervisor import REDIS_URL_VARIABLE, Program
 
 LAUNCHER = Path(__file__).with_name("unguarded.py")
 MARK = "B24APP_CHAOS_MARK"
@@ -213,6 +213,12 @@ class Stage(Office):
 
     # processes
 
+    def command(self, name: str) -> subprocess.CompletedProcess[str]:
+        """Runs a command of ours to its end."""
+        line = [sys.executable, "-m", "b24app", "--config", str(self.config), name]
+        environment = {**os.environ, REDIS_URL_VARIABLE: self.redis_url}
+        return subprocess.run(line, capture_output=True, text=True, timeout=120, check=False, env=environment)
+
     def program(self, name: str, crash: str = "") -> Program:
         """Returns how a process is started; an unguarded one by the launcher that takes its guard away."""
         usual = super().program(name, crash)
@@ -271,8 +277,7 @@ def running_stage(folder: Path, *, kind: type[Stage] = Stage, **rules: str) -> I
         running_office(folder, "--no-limits", text=text, config=provider.config, kind=kind) as stage,
     ):
         stage.provider = provider
-        command = [sys.executable, "-m", "b24app", "--config", str(stage.config), "apply"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        done = stage.command("apply")
         assert done.returncode == 0, done.stdout + done.stderr
         shop = Shop(stage, provider)
         shop.morning()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from journeys.shop import Shop
 
+from .around import Storm, put_an_older_copy_back
 from .playing import Player, sweep
 from .scenes import SCENES
 from .tally import Tally
@@ -34,3 +35,7 @@ def enquiry(shop: Shop) -> Iterator[Player]:
 @pytest.mark.parametrize("trial", TRIALS[:2], ids=lambda trial: trial.guard)
 def test_a_run_without_a_guard_is_red(enquiry: Player, tally: Tally, trial: Trial) -> None:
     assert not trial.run(enquiry, tally).good
+
+
+def test_our_database_is_an_older_copy(shop: Shop, tally: Tally) -> None:
+    put_an_older_copy_back(Storm(shop, tally, "our database is an older copy"))

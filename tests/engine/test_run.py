@@ -23,6 +23,7 @@ from b24app.errors import AccessDenied, NotFound, Permanent, PortalClosed, Tempo
 from b24app.store import schema
 from b24app.store.database import Database
 from b24app.store.portals import portal_of
+from b24app.store.restored import doubt_what_was_under_way
 
 LEAD_42 = ItemRef(LEAD, 42)
 TASK = write.add_task(
@@ -370,6 +371,39 @@ def test_a_look_up_that_finds_nothing_sends_again_with_a_new_key(bench: Bench, p
     assert bench.rest.keys[0] != bench.rest.keys[1]
     assert len(portal.tasks) == 1
     assert delivery(bench, id)["state"] == "done"
+
+
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("decided", [True, False])
+def test_what_came_before_a_copy_was_put_back_is_looked_up_and_an_sms_left_to_a_person(
+    bench: Bench, portal: Portal, there: bool, decided: bool
+) -> None:
+    """Whether the copy has its decision or not, it may have been worked on between the copy and its return."""
+    commands = [CARD, TASK, Command("sms", Call("sms.send"), Once())]
+    offer(bench, handlers=(handler(commands),))
+    id = bench.event("E", "lead:42", {"FIELDS": {"ID": "42"}})
+    if decided:
+        bench.rest.before = _away
+        bench.run()
+        bench.rest.before = lambda _: None
+    if there:
+        portal.tasks.append({"id": "70", "description": "Клиент\n\n№abc"})
+        portal.comments.append({"ID": "900", "ENTITY_ID": 42, "COMMENT": "Почему Анна\n№abc"})
+    doubt_what_was_under_way(bench.database, MEMBER)
+    row = portal_of(bench.database, MEMBER)
+    assert row is not None
+    bench.facts = dict(row.facts)
+    again(bench)
+    assert (len(portal.tasks), len(portal.comments)) == (1, 1)
+    assert states(bench, id or 0) == {"card": "done", "task": "done", "sms": "unknown"}
+    assert "sms.send" not in bench.rest.sent
+    bench.rest.requests.clear()
+    do(bench, [NOTICE, replace(TASK, label="other")])  # what came later is not in doubt
+    assert "tasks.task.list" not in bench.rest.sent
+
+
+def _away(_: Any) -> None:
+    raise Temporary.after("занят", timedelta(hours=1))
 
 
 @pytest.mark.parametrize(("there", "tasks"), [(True, 1), (False, 1)])

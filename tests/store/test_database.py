@@ -202,6 +202,21 @@ def test_sqlite_keeps_what_was_committed_through_power_loss(database: Database) 
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar_one() == 1
 
 
+@pytest.mark.parametrize("rows", [0, 3])
+def test_numbers_that_were_given_away_are_skipped(database: Database, rows: int) -> None:
+    table = schema.visits
+    named = {column.name: _any_value(column) for column in table.columns if not column.nullable and column.name != "id"}
+    row = named | {"starts_at": CURSOR["updated_at"], "ends_at": CURSOR["updated_at"], "state": "cancelled"}
+    row |= {"made_at": CURSOR["updated_at"], "changed_at": CURSOR["updated_at"]}
+    with database.write() as connection:
+        for _ in range(rows):
+            connection.execute(sa.insert(table).values(row))
+        database.skip_numbers(connection, table, 1000)
+    with database.write() as connection:
+        (id,) = connection.execute(sa.insert(table).values(row)).inserted_primary_key
+    assert 1000 < id <= 1000 + rows + 2
+
+
 def test_a_read_sees_one_moment(database: Database) -> None:
     count = sa.select(sa.func.count()).select_from(schema.cursors)
     with database.read() as connection:
