@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in (
         ("run", "всё на одной машине / all of it on one machine"),
         ("web", "двери и страницы / the doors and pages"),
+        ("restored", "база восстановлена из копии / a copy of the database was put back"),
     ):
         command = commands.add_parser(name, help=text)
         command.add_argument("--host", default="127.0.0.1")
@@ -74,7 +75,6 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("worker", help="рабочий процесс / a worker")
     commands.add_parser("clock", help="таймеры и сверка с порталом / timers and reconciliation")
     commands.add_parser("doctor", help="что работает и что требует человека / what works, what needs a person")
-    commands.add_parser("restored", help="база восстановлена из копии / a copy of the database was put back")
     _add_questions(commands)
     _add_forget(commands)
     for name, text in (
@@ -162,9 +162,13 @@ def _run(options: argparse.Namespace, rest: Sequence[str]) -> int:
         case "restored":
             from b24app import restored
 
-            services = _services(settings, settings.redis.url or supervisor.running_redis(settings) or NO_REDIS)
+            redis_url = settings.redis.url or NO_REDIS
+            environment = {supervisor.REDIS_URL_VARIABLE: redis_url}
+            web = supervisor.web_program(options.config.resolve(), options.host, options.port, environment)
+            services = _services(settings, redis_url)
             try:
-                return restored.run(services)
+                with supervisor.alone(settings):
+                    return restored.run(services, web)
             finally:
                 services.dispose()
         case "forget":

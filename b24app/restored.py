@@ -8,13 +8,15 @@ before it is made, an SMS is left to a person. Everything else is found by the r
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from b24app import distribution as desk
-from b24app import stage_work
+from b24app import stage_work, supervisor
 from b24app.bitrix.calls import Answer, Call
 from b24app.bitrix.commands import TASK_PREFIXES
 from b24app.bitrix.portal import Portal
@@ -37,6 +39,9 @@ ROUNDS = 9
 CLOSED = 5
 """STATUS of a task that is done (api-reference/tasks/fields.md)."""
 MANY_TIMERS = 100_000
+PATIENCE_SECONDS = 3600.0
+"""So long an administrator is waited for."""
+LOOK_SECONDS = 3.0
 RULE = {
     "ru": "узнано по ленте карточки: база восстановлена из копии",
     "en": "learnt from the timeline: a copy of the database was restored",
@@ -52,25 +57,47 @@ class Reason:
     call: PhoneCall | None = None
 
 
-def run(services: Services) -> int:
-    """Makes every portal's rows fit the portal again; returns 0, or 1 where it has to be repeated."""
-    portals = [row for row in all_portals(services.database).values() if row.active]
+def run(services: Services, web: supervisor.Program) -> int:
+    """Makes every portal's rows fit the portal again; 0, or 1 where it has to be repeated.
+
+    The tokens of a copy are mostly dead: `web` is served then, until an administrator has opened the application.
+    """
+    waiting = [row for row in all_portals(services.database).values() if row.active]
     restored.skip_numbers(services.database)
     # what was due since the copy comes now, so that it is older than the doubt
     Clock(services.inbox, services.catalogue, lambda _: None).fire_timers(datetime.now(UTC), MANY_TIMERS)
-    return max((_restore(services, row) for row in portals), default=0)
+    deadline, told = time.monotonic() + PATIENCE_SECONDS, ""
+    with ExitStack() as ending:
+        while True:
+            troubles = {row.member_id: trouble for row in waiting if (trouble := _restore(services, row))}
+            waiting = [row for row in waiting if row.member_id in troubles]
+            if not waiting or time.monotonic() > deadline:
+                break
+            if not told:
+                ending.callback(supervisor.stop, [supervisor.start(web)])
+            told = _tell(told, "".join(f"✘ {row.host}: {troubles[row.member_id]}\n" for row in waiting))
+            time.sleep(LOOK_SECONDS)
+    if waiting:
+        sys.stdout.write("✘ Не дождались, повторите / Nobody came: repeat\n")
+    return 1 if waiting else 0
 
 
-def _restore(services: Services, row: PortalRow) -> int:
+def _tell(told: str, troubles: str) -> str:
+    if troubles != told:
+        sys.stdout.write(
+            f"{troubles}  Откройте приложение в Bitrix24 администратором: жду.\n"
+            "  Open the application in Bitrix24 as an administrator: waiting.\n"
+        )
+        sys.stdout.flush()
+    return troubles
+
+
+def _restore(services: Services, row: PortalRow) -> str:
+    """Does it for one portal; returns what is in the way, or ""."""
     try:
         people, tasks = _learn(services, services.open_portal(row.member_id))
     except B24AppError as error:
-        sys.stdout.write(
-            f"✘ {row.host}: {error}\n"
-            "  Запустите только `b24app web`, откройте приложение администратором и повторите.\n"
-            "  Start `b24app web` alone, open the application as an administrator, and repeat.\n"
-        )
-        return 1
+        return str(error)
     doubted = restored.doubt_what_was_under_way(services.database, row.member_id)
     sys.stdout.write(
         f"✔ {row.host}\n"
@@ -78,7 +105,7 @@ def _restore(services: Services, row: PortalRow) -> int:
         f"  узнано задач стадий / tasks of stages learnt: {tasks}\n"
         f"  будет проверено перед записью / will be looked up before they are written: {doubted}\n"
     )
-    return 0
+    return ""
 
 
 def _learn(services: Services, portal: Portal) -> tuple[int, int]:

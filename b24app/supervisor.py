@@ -16,7 +16,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -88,8 +89,9 @@ def stop(children: Sequence[subprocess.Popen[bytes]], seconds: float = STOP_SECO
         child.wait()
 
 
-def run(settings: Settings, config: Path, host: str, port: int) -> int:
-    """Runs the application until SIGTERM or SIGINT; returns 0. ConfigError when one runs on this data already."""
+@contextmanager
+def alone(settings: Settings) -> Iterator[Path]:
+    """Yields the folder of our data, held: ConfigError where somebody else runs on it."""
     data = Path(settings.run.data).resolve()
     data.mkdir(parents=True, exist_ok=True)
     with (data / "run.lock").open("w") as lock:
@@ -99,17 +101,28 @@ def run(settings: Settings, config: Path, host: str, port: int) -> int:
             raise ConfigError(
                 f"[run] data: с {data} приложение уже запущено / it already runs on this folder"
             ) from None
+        yield data
+
+
+def web_program(config: Path, host: str, port: int, environment: Mapping[str, str]) -> Program:
+    """Returns the program of doors and pages."""
+    command = (sys.executable, "-m", "b24app", "--config", str(config))
+    return Program("web", (*command, "web", "--host", host, "--port", str(port)), environment)
+
+
+def run(settings: Settings, config: Path, host: str, port: int) -> int:
+    """Runs the application until SIGTERM or SIGINT; returns 0. ConfigError when one runs on this data already."""
+    with alone(settings) as data:
         programs = []
         environment = {}
         if not settings.redis.url:
             redis, environment[REDIS_URL_VARIABLE] = embedded_redis(data / "redis")
             programs.append(redis)
         command = (sys.executable, "-m", "b24app", "--config", str(config))
-        web = (*command, "web", "--host", host, "--port", str(port))
         programs += [
             *(Program(f"worker-{n}", (*command, "worker"), environment, "", 1) for n in range(settings.run.workers)),
             Program("clock", (*command, "clock"), environment),
-            Program("web", web, environment),
+            web_program(config, host, port, environment),
         ]
         supervise(programs)
     return 0

@@ -597,11 +597,15 @@ def put_an_older_copy_back(storm: Storm) -> None:
     copy.rename(ours)
     storm.last = stage.portal.last  # what was acknowledged since the copy is not in it
     storm.wave()  # nobody hears of these
+    stage.write(sa.update(schema.tokens).values(dead_at=stage.now(), dead_reason="renewed since"))
+    with stage.commanded("restored", "--port", stage.url.rpartition(":")[2]) as command:
+        stage.until(stage.answers, "it serves the web", 60)
+        stage.portal.open(1)
+        said, _ = command.communicate(timeout=120)
+    assert command.returncode == 0, said
+    assert "Откройте приложение" in said
     stage.start("web")
     stage.until(stage.answers, "the web answers", 60)
-    stage.portal.open(1)
-    done = stage.command("restored")
-    assert done.returncode == 0, done.stdout + done.stderr
     stage.start("clock", *stage.workers)
     storm.end()
     after = digest(shop)

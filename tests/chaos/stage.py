@@ -213,11 +213,15 @@ class Stage(Office):
 
     # processes
 
-    def command(self, name: str) -> subprocess.CompletedProcess[str]:
-        """Runs a command of ours to its end."""
-        line = [sys.executable, "-m", "b24app", "--config", str(self.config), name]
+    @contextmanager
+    def commanded(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """Runs a command of ours beside what happens meanwhile."""
+        line = [sys.executable, "-m", "b24app", "--config", str(self.config), *arguments]
         environment = {**os.environ, REDIS_URL_VARIABLE: self.redis_url}
-        return subprocess.run(line, capture_output=True, text=True, timeout=120, check=False, env=environment)
+        with subprocess.Popen(
+            line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        ) as one:
+            yield one
 
     def program(self, name: str, crash: str = "") -> Program:
         """Returns how a process is started; an unguarded one by the launcher that takes its guard away."""
@@ -277,8 +281,9 @@ def running_stage(folder: Path, *, kind: type[Stage] = Stage, **rules: str) -> I
         running_office(folder, "--no-limits", text=text, config=provider.config, kind=kind) as stage,
     ):
         stage.provider = provider
-        done = stage.command("apply")
-        assert done.returncode == 0, done.stdout + done.stderr
+        with stage.commanded("apply") as command:
+            said, _ = command.communicate(timeout=120)
+        assert command.returncode == 0, said
         shop = Shop(stage, provider)
         shop.morning()
         stage.keep("morning")
