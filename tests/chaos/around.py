@@ -612,6 +612,8 @@ def put_an_older_copy_back(storm: Storm) -> None:
     assert {line[0] for line in before - after} <= {"timer", "visit"}
     assert [line for line in after - before if line[0] == "task" and not line[1].startswith(CALL)] == []
     assert [line for line in after - before if line[0] in ("entry", "visit")] == []
+    with stage.commanded("why", "lead", str(storm.waves[2].leads[0])) as command:
+        assert "узнано по ленте" in command.communicate(timeout=60)[0]
     assert [line[2] for line in after - before if line[0] == "notice" and "visit" in line[2]], "its visit is told"
 
 
