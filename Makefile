@@ -102,24 +102,20 @@ $(DEV_STAMP): requirements.txt requirements-dev.txt | $(BIN)/b24app
 	@$(PIP) -r requirements-dev.txt
 	@touch $(APP_STAMP) $@
 
-# Pages are tested in the system's Chromium.
-$(BIN)/.browser: | $(DEV_STAMP)
-	@if command -v chromium >/dev/null; then :; \
+# $(call debian,whether it is there,package,what for / in English)
+define debian
+	@if $(1); then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo 'Ставлю chromium для тестов страниц / Installing chromium to test the pages ...'; \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+		echo 'Ставлю $(2), $(3) ...'; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(2) >/dev/null; \
 	else \
-		echo 'Тестам страниц нужен chromium / The tests of pages need chromium: sudo apt-get install chromium'; exit 1; \
+		echo 'Нужен $(2), $(3): sudo apt-get install $(2)'; exit 1; \
 	fi
 	@touch $@
+endef
 
-# Clocks are put forward and back by libfaketime.
+$(BIN)/.browser: | $(DEV_STAMP)
+	$(call debian,command -v chromium >/dev/null,chromium,для тестов страниц / to test the pages)
+
 $(BIN)/.faketime: | $(DEV_STAMP)
-	@if ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1; then :; \
-	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo 'Ставлю faketime для переведённых часов / Installing faketime to put clocks forward and back ...'; \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq faketime >/dev/null; \
-	else \
-		echo 'Отказам нужен faketime / The faults need faketime: sudo apt-get install faketime'; exit 1; \
-	fi
-	@touch $@
+	$(call debian,ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1,faketime,переводить часы / to put clocks forward and back)
