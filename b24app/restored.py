@@ -114,9 +114,10 @@ def _learn(services: Services, portal: Portal) -> tuple[int, int]:
     under_way = restored.open_entities(services.database, portal.member_id)
     named = [ItemRef.parse(entity) for entity in {*under_way, *beyond.moved} if _is_item(entity)]
     items = dict.fromkeys([*(ItemRef(beyond.entity_type_id, id) for id in beyond.item_ids), *named])
-    calls = {call.item: call for call in beyond.calls if call.item is not None}
-    reasons = [Reason(desk.intake_key(item), item, calls.get(item)) for item in items]
-    reasons += [Reason(f"call:{call.call_id}", item, call) for item, call in calls.items()]
+    calls = [(call.item, call) for call in beyond.calls if call.item is not None]
+    first = dict(reversed(calls))
+    reasons = [Reason(desk.intake_key(item), item, first.get(item)) for item in items]
+    reasons += [Reason(f"call:{call.call_id}", item, call) for item, call in calls]
     rules = {item: known for item in items if (known := _rules(portal.playbook, item.entity_type_id))}
     asked = {f"card_{_label(one.item)}": _comments(one.item) for one in reasons}
     asked |= {f"tasks_{_label(item)}": _tasks(item) for item in rules}

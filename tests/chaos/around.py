@@ -19,11 +19,12 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from journeys.office import ANNA, MANAGERS, new_phone, playbook, running_office
+from journeys.office import ANNA, DARIA, MANAGERS, new_phone, playbook, running_office
 from journeys.shop import ADDRESS, DATE, MEASUREMENT, Shop
 from journeys.test_storm import Enquiries, ring
 from postgresql import Server
 
+from b24app.bitrix.translate import phone_text
 from b24app.store import schema
 from b24app.supervisor import free_port
 from sandbox.client import Sandbox
@@ -585,6 +586,14 @@ def put_an_older_copy_back(storm: Storm) -> None:
         living.backup(backup)
     stage.start(*stage.workers)
     storm.wave()
+    number = new_phone()
+    stage.client(number, DARIA)
+    for _ in range(2):  # he calls again and again: one task, and one notice a call
+        stage.portal.missed_call(number)
+        stage.settle()
+    mine, sent = phone_text(number, "RU"), shop.provider.sent
+    assert sum(mine in one["msg"] for one in sent) == 2 * 2  # two calls, told to two people
+    sent[:] = [one for one in sent if mine not in one["msg"]]  # alike, but no message twice
     lead_id = qualified(shop)
     drag(shop, lead_id, CLIENT)
     shop.lead(**{DATE: shop.day(5).isoformat()})
@@ -612,6 +621,8 @@ def put_an_older_copy_back(storm: Storm) -> None:
     assert {line[0] for line in before - after} <= {"timer", "visit"}
     assert [line for line in after - before if line[0] == "task" and not line[1].startswith(CALL)] == []
     assert [line for line in after - before if line[0] in ("entry", "visit")] == []
+    assert len([one for one in stage.portal.state("notices") if "звонил ещё раз" in one["text"]]) == 1
+    assert not [one for one in sent if mine in one["msg"]]
     with stage.commanded("why", "lead", str(storm.waves[2].leads[0])) as command:
         assert "узнано по ленте" in command.communicate(timeout=60)[0]
     assert [line[2] for line in after - before if line[0] == "notice" and "visit" in line[2]], "its visit is told"
