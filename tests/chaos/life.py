@@ -9,7 +9,7 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -88,6 +88,7 @@ class Life:
             stage.look_after()
             if time.monotonic() > hurried + 1 and not self.hung:  # whoever hangs may hold the database
                 stage.hurry()
+                self._administrator_comes()
                 hurried = time.monotonic()
             time.sleep(0.02)
 
@@ -103,6 +104,14 @@ class Life:
         if act(self) is not False:
             counted[act.__name__.strip("_")] += 1
 
+    def _administrator_comes(self) -> None:
+        """The only pair died with whoever had just got it: people are told, and an administrator opens us."""
+        if not self.stage.rows(sa.select(schema.alarms.c.key).where(schema.alarms.c.key == "token")):
+            return
+        with suppress(ControlFailed):  # nobody answers now: he tries again
+            if self.stage.portal.open(1)["status"] == 200:
+                self.acts["an administrator opens us"] += 1
+
     def rest(self) -> None:
         """Misfortunes end, everybody is at work, and everything that was put off is done."""
         stage = self.stage
@@ -116,8 +125,7 @@ class Life:
         stage.until(stage.redis_answers, "Redis answers", 60)
         stage.restart("web", "clock", *stage.workers)
         stage.until(lambda: all(map(stage.is_up, ("web", *stage.workers))), "everything is up", 120)
-        if stage.rows(sa.select(schema.alarms.c.key).where(schema.alarms.c.key == "token")):
-            stage.portal.open(1)  # the only pair died with whoever had just got it: an administrator opens us
+        self._administrator_comes()
         stage.at_work(*MANAGERS)
         stage.settle(300)
         for code in ("call_lost", "move_check", "visit_watch", "queue"):
