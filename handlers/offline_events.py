@@ -23,7 +23,7 @@ from b24app.bitrix.calls import Call
 from b24app.bitrix.portal import Portal
 from b24app.bitrix.translate import moment, number
 from b24app.engine.declare import LATER, EventCall, Handler, Nothing, Timer, TimerCall
-from b24app.errors import Permanent, PortalClosed
+from b24app.errors import B24AppError, Permanent, PortalClosed
 from b24app.store import tally
 from b24app.store.memory import Memory
 from b24app.store.portals import OFFLINE_EVENTS
@@ -45,7 +45,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Queue:
-    """What stood in the queue; `last_id` and `count`: what is ours now, and is deleted at the next look."""
+    """What stood in the queue; `count` records up to `last_id` are ours now, and are deleted at the next look."""
 
     now: datetime
     records: tuple[Record, ...]
@@ -62,26 +62,35 @@ def read(portal: Portal, call: TimerCall) -> Queue | Nothing:
         kept = json.loads(memory.cursor(CURSOR) or '{"last_id": 0, "count": 0}')
     try:
         rows = portal.read_all("event.offline.list", {"filter": {">ID": kept["last_id"]}})
-        changed = _deleted(portal, kept["last_id"], kept["count"])  # last: what it answers is nowhere else any more
+        # last: what it answers is nowhere else any more
+        changed, left = _deleted(portal, kept["last_id"], kept["count"])
     except PortalClosed:
         raise
     except Permanent as refusal:  # the plan changed, or the token is no administrator's: the lists still tell
         return Nothing(f"портал не даёт очередь событий / the queue is refused: {refusal.reason}")
     last_id = max([kept["last_id"], *(number(row.get("ID")) or 0 for row in rows)])
-    return Queue(portal.now, _records([*changed, *rows]), last_id, len(rows))
+    return Queue(portal.now, _records([*changed, *rows]), last_id, left + len(rows))
 
 
-def _deleted(portal: Portal, last_id: int, count: int) -> list[Mapping[str, Any]]:
-    """Deletes so many records up to this one; returns them as they are by now."""
+def _deleted(portal: Portal, last_id: int, count: int) -> tuple[list[Mapping[str, Any]], int]:
+    """Deletes so many records up to this one; returns them as they are by now, and how many are left for the next look.
+
+    Trouble with a later page must not lose what an earlier one answered.
+    """
     deleted: list[Mapping[str, Any]] = []
-    while len(deleted) < count:
-        params = {"filter": {"<=ID": last_id}, "order": {"ID": "ASC"}, "limit": count - len(deleted), "clear": 1}
-        answer = portal.rest.call(Call("event.offline.get", params)).result
+    while left := max(0, count - len(deleted)):
+        params = {"filter": {"<=ID": last_id}, "order": {"ID": "ASC"}, "limit": left, "clear": 1}
+        try:
+            answer = portal.rest.call(Call("event.offline.get", params)).result
+        except B24AppError:
+            if not deleted:
+                raise
+            return deleted, left
         rows = answer.get("events") if isinstance(answer, dict) else None
         if not rows:
             break
         deleted += rows
-    return deleted
+    return deleted, 0
 
 
 def _records(rows: Sequence[Mapping[str, Any]]) -> tuple[Record, ...]:
