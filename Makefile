@@ -48,7 +48,7 @@ check: $(DEV_STAMP)
 
 chaos: $(DEV_STAMP) $(BIN)/.faketime
 	@export CHAOS_SEED=$${CHAOS_SEED:-$$(shuf -i 0-999999 -n 1)}; echo "CHAOS_SEED=$$CHAOS_SEED"; \
-	$(BIN)/python -m pytest --verbose --override-ini timeout=7200 \
+	$(BIN)/python -m pytest -vv --override-ini timeout=7200 \
 		--numprocesses 2 --dist loadfile --no-loadscope-reorder $(CHAOS)
 
 bench: $(DEV_STAMP) $(BIN)/.browser
