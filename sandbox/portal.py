@@ -9,7 +9,7 @@ import secrets
 import threading
 import time
 from bisect import bisect_left, bisect_right, insort
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -31,14 +31,15 @@ class Table:
         self.rows: dict[int, Row] = {}
         self.ids: list[int] = []
         self.last = 0
-        self._parts: dict[tuple[str, Any], Table] = {}
+        self._parts: dict[str, defaultdict[Any, Table]] = {}
 
     def add(self, row: Row) -> Row:
         """Store a new record under the next id (or its own "ID") and return it."""
         number = int(row.get("ID") or self.last + 1)
         row["ID"] = number
         self.rows[number] = row
-        self._parts.clear()
+        for name, parts in self._parts.items():
+            parts[row[name]].add(row)
         if number > self.last:
             self.last = number
             self.ids.append(number)
@@ -62,17 +63,18 @@ class Table:
         row = self.rows.pop(number, None)
         if row is not None:
             del self.ids[bisect_left(self.ids, number)]
-            self._parts.clear()
+            for name, parts in self._parts.items():
+                parts[row[name]].remove(number)
         return row
 
     def part(self, name: str, value: Any) -> Table:
-        """The records with this value of a column that never changes: to read only, kept until one comes or goes."""
-        part = self._parts.get((name, value))
-        if part is None:
-            part = self._parts[name, value] = Table()
-            part.rows = {row["ID"]: row for row in self if row[name] == value}
-            part.ids = list(part.rows)
-        return part
+        """The records with this value of a column that never changes: to read only."""
+        parts = self._parts.get(name)
+        if parts is None:
+            parts = self._parts[name] = defaultdict(Table)
+            for row in self:
+                parts[row[name]].add(row)
+        return parts.get(value) or Table()
 
     def ids_between(self, low: int | None = None, high: int | None = None) -> list[int]:
         """Ids with low <= id <= high in their order."""
