@@ -18,7 +18,7 @@ from typing import Any
 from b24app import distribution as desk
 from b24app import stage_work, supervisor
 from b24app.bitrix.calls import Answer, Call
-from b24app.bitrix.commands import TASK_PREFIXES
+from b24app.bitrix.commands import TASK_PREFIXES, find_item
 from b24app.bitrix.portal import Portal
 from b24app.bitrix.translate import number, rows
 from b24app.engine.clock import Clock
@@ -115,6 +115,7 @@ def _learn(services: Services, portal: Portal) -> tuple[int, int]:
     named = [ItemRef.parse(entity) for entity in {*under_way, *beyond.moved} if _is_item(entity)]
     items = dict.fromkeys([*(ItemRef(beyond.entity_type_id, id) for id in beyond.item_ids), *named])
     calls = [(call.item, call) for call in beyond.calls if call.item is not None]
+    calls += _made_by_us(portal, beyond)
     first = dict(reversed(calls))
     reasons = [Reason(desk.intake_key(item), item, first.get(item)) for item in items]
     reasons += [Reason(f"call:{call.call_id}", item, call) for item, call in calls]
@@ -132,6 +133,19 @@ def _learn(services: Services, portal: Portal) -> tuple[int, int]:
             payload = {"event": event, "data": {"FIELDS": {"ID": str(item.id)}}}
             memory.deliver(kind="event", code=event, entity=str(item), payload=payload, priority=NORMAL)
     return people, tasks
+
+
+def _made_by_us(portal: Portal, beyond: reconcile.Look) -> list[tuple[ItemRef, PhoneCall]]:
+    """Returns the calls of which the portal made nothing, each with the item that we made for it."""
+    bare = {f"call:{call.call_id}": call for call in beyond.calls if call.item is None}
+    asked = {f"made_{place}": find_item(beyond.entity_type_id, key) for place, key in enumerate(bare)}
+    found = portal.rest.gather(asked) if asked else {}
+    return [
+        (ItemRef(beyond.entity_type_id, id), call)
+        for place, call in enumerate(bare.values())
+        for row in rows(_result(found[f"made_{place}"]), "items")
+        if (id := number(row.get("id"))) is not None
+    ]
 
 
 def _is_item(entity: str) -> bool:

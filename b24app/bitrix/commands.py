@@ -218,18 +218,19 @@ def set_fields(item: ItemRef, fields: Mapping[str, Any], *, label: str, needs: t
 ORIGINATOR = "b24app"
 
 
+def find_item(entity_type_id: int, origin: str) -> Call:
+    """Returns the question for the lead or deal that we made for this reason."""
+    wanted = {"originId": origin, "originatorId": ORIGINATOR}
+    return Call("crm.item.list", {"entityTypeId": entity_type_id, "filter": wanted, "select": ["id", "originId"]})
+
+
 def add_item(entity_type_id: int, fields: Mapping[str, Any], *, origin: str, label: str) -> Command:
     """Makes a lead or deal, known again by originId and originatorId."""
     marked = {**fields, "originId": origin, "originatorId": ORIGINATOR}
-    found = {
-        "entityTypeId": entity_type_id,
-        "filter": {"originId": origin, "originatorId": ORIGINATOR},
-        "select": ["id", "originId"],
-    }
     return Command(
         label,
         Call("crm.item.add", {"entityTypeId": entity_type_id, "fields": marked}),
-        LookUp(Call("crm.item.list", found), "originId", origin),
+        LookUp(find_item(entity_type_id, origin), "originId", origin),
     )
 
 

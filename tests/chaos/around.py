@@ -587,6 +587,11 @@ def put_an_older_copy_back(storm: Storm) -> None:
         living.backup(backup)
     stage.start(*stage.workers)
     storm.wave()
+    stage.control("PATCH", "line", {"create_lead": "none"})
+    made_number = new_phone()
+    stage.portal.missed_call(made_number)  # the portal makes no lead of it: we do
+    stage.settle()
+    stage.control("PATCH", "line", {"create_lead": "missed"})
     number = new_phone()
     stage.client(number, DARIA)
     for _ in range(2):  # he calls again and again: one task, and one notice a call
@@ -624,6 +629,8 @@ def put_an_older_copy_back(storm: Storm) -> None:
     assert [line for line in after - before if line[0] in ("entry", "visit")] == []
     assert len([one for one in stage.portal.state("notices") if "звонил ещё раз" in one["text"]]) == 1
     assert not [one for one in sent if mine in one["msg"]]
+    assert len([one for one in stage.portal.state("leads") if phone_text(made_number, "RU") in one["title"]]) == 1
+    assert len([one for one in stage.portal.state("tasks") if phone_text(made_number, "RU") in one["title"]]) == 1
     with stage.commanded("why", "lead", str(storm.waves[2].leads[0])) as command:
         assert "узнано по ленте" in command.communicate(timeout=60)[0]
     assert [line[2] for line in after - before if line[0] == "notice" and "visit" in line[2]], "its visit is told"
