@@ -31,6 +31,8 @@ CROWD = 40
 """So many deliveries may wait before people do something new: a storm has its own test."""
 ROUND = 200
 """So many enquiries come at once where a number of leads is to be reached."""
+REST_SECONDS = 1800
+"""So long everything may take to come to rest: hundreds of leads wait, and machines are shared."""
 CALL, ANSWER = "Вам необходимо связаться", "Ответьте клиенту"
 WRITES = (
     "crm.item.update", "crm.item.add", "crm.timeline.comment.add", "tasks.task.add", "tasks.task.update",
@@ -127,12 +129,12 @@ class Life:
         stage.until(lambda: all(map(stage.is_up, ("web", *stage.workers))), "everything is up", 120)
         self._administrator_comes()
         stage.at_work(*MANAGERS)
-        stage.settle(300)
+        stage.settle(REST_SECONDS)
         for code in ("call_lost", "move_check", "visit_watch", "queue"):
             stage.fire(code)
-            stage.settle(300)
+            stage.settle(REST_SECONDS)
         stage.reconcile()
-        stage.settle(300)
+        stage.settle(REST_SECONDS)
 
     # what people look at
 
