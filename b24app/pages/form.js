@@ -288,4 +288,5 @@
   if (begin && !form.contains(document.activeElement)) {  // whoever types already is not moved
     begin.focus();
   }
+  save.disabled = false;  // whoever presses is heard from here on
 })();

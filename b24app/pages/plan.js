@@ -97,4 +97,5 @@
     });
   });
   sure.addEventListener("change", function () { undo.disabled = !sure.checked; });
+  ended();  // whoever presses is heard from here on
 })();
