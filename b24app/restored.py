@@ -18,7 +18,7 @@ from typing import Any
 from b24app import distribution as desk
 from b24app import stage_work, supervisor
 from b24app.bitrix.calls import Answer, Call
-from b24app.bitrix.commands import TASK_PREFIXES, find_item
+from b24app.bitrix.commands import TASK_PREFIXES, find_comments, find_item
 from b24app.bitrix.portal import Portal
 from b24app.bitrix.translate import number, rows
 from b24app.engine.clock import Clock
@@ -120,7 +120,7 @@ def _learn(services: Services, portal: Portal) -> tuple[int, int]:
     reasons = [Reason(desk.intake_key(item), item, first.get(item)) for item in items]
     reasons += [Reason(f"call:{call.call_id}", item, call) for item, call in calls]
     rules = {item: known for item in items if (known := _rules(portal.playbook, item.entity_type_id))}
-    asked = {f"card_{_label(one.item)}": _comments(one.item) for one in reasons}
+    asked = {f"card_{_label(one.item)}": find_comments(one.item) for one in reasons}
     asked |= {f"tasks_{_label(item)}": _tasks(item) for item in rules}
     found = {label: _result(answer) for label, answer in portal.rest.gather(asked).items()} if asked else {}
     team = desk.read_team(portal, desk.pool_of(portal.playbook))
@@ -155,12 +155,6 @@ def _is_item(entity: str) -> bool:
 
 def _label(item: ItemRef) -> str:
     return f"{item.entity_type_id}_{item.id}"
-
-
-def _comments(item: ItemRef) -> Call:
-    bound = {"ENTITY_ID": item.id, "ENTITY_TYPE": ENTITY_NAMES[item.entity_type_id]}
-    select = ["ID", "COMMENT"]
-    return Call("crm.timeline.comment.list", {"filter": bound, "select": select, "order": {"ID": "DESC"}})
 
 
 def _tasks(item: ItemRef) -> Call:

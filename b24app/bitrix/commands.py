@@ -410,6 +410,16 @@ def send_sms(
     return Command(label, Call(SMS_SEND, params), Once(), needs)
 
 
+def _bound(item: Target) -> dict[str, Any]:
+    return {"ENTITY_ID": _id(item), "ENTITY_TYPE": ENTITY_NAMES[item.entity_type_id]}
+
+
+def find_comments(item: Target) -> Call:
+    """Returns the question for the item's timeline, the newest comment first."""
+    listed = {"filter": _bound(item), "select": ["ID", "COMMENT"], "order": {"ID": "DESC"}}
+    return Call("crm.timeline.comment.list", listed)
+
+
 def comment(
     item: Target,
     text: str | Mapping[str, str],
@@ -423,12 +433,10 @@ def comment(
     marked: Any = f"{text}\n{marker}"
     if isinstance(text, Mapping):
         marked = {**text, "$after": f"{text['$after']}\n{marker}"}
-    bound = {"ENTITY_ID": _id(item), "ENTITY_TYPE": ENTITY_NAMES[item.entity_type_id]}
-    found = {"filter": bound, "select": ["ID", "COMMENT"], "order": {"ID": "DESC"}}
     return Command(
         label,
-        Call("crm.timeline.comment.add", {"fields": {**bound, "COMMENT": marked}}),
-        LookUp(Call("crm.timeline.comment.list", found), "COMMENT", marker),
+        Call("crm.timeline.comment.add", {"fields": {**_bound(item), "COMMENT": marked}}),
+        LookUp(find_comments(item), "COMMENT", marker),
         _needs(item, needs),
         after=after,
     )
