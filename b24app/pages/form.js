@@ -285,8 +285,9 @@
   }
   var inputs = "input:not([type=hidden]), select, textarea, button";
   var begin = (wanted && wanted.querySelector(inputs)) || form.querySelector(".field:not(.proof) :is(" + inputs + ")");
-  if (begin && !form.contains(document.activeElement)) {  // whoever types already is not moved
-    begin.focus();
-  }
-  save.disabled = false;  // whoever presses is heard from here on
+  document.addEventListener("DOMContentLoaded", function () {  // frame.js, which came first, has made the page usable
+    if (begin) {
+      begin.focus();
+    }
+  });
 })();

@@ -1,6 +1,11 @@
 (function () {
   "use strict";
 
+  // what is pressed before the page's own scripts are there would do nothing: until then nothing can be pressed
+  document.addEventListener("DOMContentLoaded", function () {
+    document.getElementById("page").disabled = false;
+  });
+
   // links to cards open in the portal's slider; without BX24 they stay links
   document.addEventListener("click", function (event) {
     var link = event.target.closest && event.target.closest("a[data-path]");

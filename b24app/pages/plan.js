@@ -97,5 +97,4 @@
     });
   });
   sure.addEventListener("change", function () { undo.disabled = !sure.checked; });
-  ended();  // whoever presses is heard from here on
 })();

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import FrameLocator, Page, expect
+from playwright.sync_api import FrameLocator, Page, Route, expect
 
 from b24app.services import Services
 from b24app.store import process_memory
@@ -88,6 +88,20 @@ def test_k14_the_memo_is_read_copied_and_printed(page: Page, sandbox: Sandbox, s
     tab.locator("body").evaluate("() => { window.print = () => { window.printed = document.body.className; }; }")
     tab.get_by_role("button", name="Распечатать памятку: Отправить каталог и КП").press("Enter")
     assert tab.locator("body").evaluate("() => window.printed") == "one-memo"
+
+
+def test_a_button_waits_for_its_script(page: Page, sandbox: Sandbox) -> None:
+    held: list[Route] = []
+    page.route("**/guide.js*", lambda route: held.append(route))  # a slow network: the page is there, its script is not
+    lead = new_lead(sandbox)
+    tab = opened(page, lead, "Новый")
+    button = tab.get_by_role("button", name="Заполнить и перейти")
+    expect(button).to_be_disabled()
+    [script] = held
+    script.continue_()
+    expect(button).to_be_enabled()
+    button.click()
+    expect(frame_of(page).get_by_label("Имя клиента")).to_be_focused(timeout=30_000)
 
 
 def test_x12_the_manager_moves_on_himself_by_the_tabs_button(page: Page, sandbox: Sandbox, served: Services) -> None:
