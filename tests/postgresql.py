@@ -96,9 +96,26 @@ class Server:
         self._execute(f"CREATE DATABASE {name} TEMPLATE template0")
         return f"postgresql+psycopg://b24app@/{name}?host={self.folder}"
 
+    def backup(self, url: str) -> str:
+        """Copies a living database as docs/operating.md says; returns the file."""
+        file = str(self.folder / f"{next(self._numbers)}.dump")
+        self.run("pg_dump", "--format=custom", f"--file={file}", f"--dbname={_libpq(url)}")
+        return file
+
+    def put_back(self, url: str, file: str) -> None:
+        """Makes a database what the copy holds, as docs/operating.md says: into a new one."""
+        name = url.partition("@/")[2].partition("?")[0]
+        self._execute(f"DROP DATABASE {name}")
+        self._execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        self.run("pg_restore", "--no-owner", "--exit-on-error", f"--dbname={_libpq(url)}", file)
+
     def _execute(self, statement: str) -> None:
         with psycopg.connect(f"host={self.folder} dbname=postgres user=b24app", autocommit=True) as connection:
             connection.execute(statement.encode())
+
+
+def _libpq(url: str) -> str:
+    return url.replace("+psycopg", "")
 
 
 def _quit_with_parent() -> None:

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import closing, nullcontext
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from .faults import Fault
 from .life import CALL
 from .playing import Player, sweep
 from .scenes import CLIENT, DECLINE, SCENES, drag, list_value, phone, qualified
-from .stage import HELD_SECONDS, Stage
+from .stage import HELD_SECONDS, OnPostgresql, Stage, running_stage
 from .tally import Tally
 
 
@@ -575,6 +576,11 @@ def test_our_database_is_an_older_copy(storm: Storm) -> None:
     put_an_older_copy_back(storm)
 
 
+def test_our_postgresql_is_an_older_copy(tally: Tally, tmp_path: Path, postgresql: Server) -> None:
+    with running_stage(tmp_path, kind=partial(OnPostgresql, postgresql)) as shop:
+        put_an_older_copy_back(Storm(shop, tally, "our postgresql is an older copy"))
+
+
 def put_an_older_copy_back(storm: Storm) -> None:
     """T4: the portal is ahead of our database; it is put back as docs/operating.md says."""
     stage, shop = storm.stage, storm.shop
@@ -582,9 +588,7 @@ def put_an_older_copy_back(storm: Storm) -> None:
     stage.settle()
     stage.kill(*stage.workers)
     storm.wave()  # these wait in the copy, and are worked on after it
-    ours, copy = stage.folder / "b24app.db", stage.folder / "older.db"
-    with closing(sqlite3.connect(ours)) as living, closing(sqlite3.connect(copy)) as backup:
-        living.backup(backup)
+    put_back = stage.copied()
     stage.start(*stage.workers)
     storm.wave()
     stage.control("PATCH", "line", {"create_lead": "none"})
@@ -607,9 +611,7 @@ def put_an_older_copy_back(storm: Storm) -> None:
     before = digest(shop)
     stage.kill("web", "clock", *stage.workers)
     stage.database.dispose()
-    for file in stage.folder.glob("b24app.db*"):
-        file.unlink()
-    copy.rename(ours)
+    put_back()
     storm.last = stage.portal.last  # what was acknowledged since the copy is not in it
     storm.wave()  # nobody hears of these
     stage.write(sa.update(schema.tokens).values(dead_at=stage.now(), dead_reason="renewed since"))

@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ import sqlalchemy as sa
 from fake_gateway import FakeGateway
 from journeys.office import ANNA, HEAD, Office, playbook, running_office
 from journeys.shop import Shop
+from postgresql import Server
 from redis import RedisError
 from rq import Worker
 
@@ -80,6 +82,19 @@ class Stage(Office):
         self.killed: list[str] = []
         self._sentence: tuple[Callable[[], bool], str] | None = None
         self._kept_at: dict[str, int] = {}
+
+    def copied(self) -> Callable[[], None]:
+        """Copies our living database as docs/operating.md says; returns what puts the copy in its place."""
+        copy = self._copy("older")
+        with closing(sqlite3.connect(self._file)) as living, closing(sqlite3.connect(copy)) as backup:
+            living.backup(backup)
+
+        def put_back() -> None:
+            for file in self.folder.glob(f"{self._file.name}*"):
+                file.unlink()
+            copy.rename(self._file)
+
+        return put_back
 
     # a state that can be had again
 
@@ -268,8 +283,25 @@ class Stage(Office):
         return self.processes[name].pid in {worker.pid for worker in Worker.all(connection=self.redis)}
 
 
+class OnPostgresql(Stage):
+    """A stage whose database is on a server. It is played on once: it keeps no state and goes back to none."""
+
+    def __init__(self, server: Server, *arguments: Any, **named: Any) -> None:
+        self.server = server
+        super().__init__(*arguments, **(named | {"database": server.empty()}))
+
+    def copied(self) -> Callable[[], None]:
+        return partial(self.server.put_back, self.database.url, self.server.backup(self.database.url))
+
+    def keep(self, name: str) -> None:
+        pass
+
+    def back(self, name: str) -> None:
+        pass
+
+
 @contextmanager
-def running_stage(folder: Path, *, kind: type[Stage] = Stage, **rules: str) -> Iterator[Shop]:
+def running_stage(folder: Path, *, kind: Callable[..., Stage] = Stage, **rules: str) -> Iterator[Shop]:
     """Yields the shop that measures, with an SMS provider, on an ordinary morning which is kept as `morning`; `rules`
     are values of the playbook.
     """

@@ -517,7 +517,7 @@ def running_office(
     installed: bool = True,
     config: str = "",
     database: str = "",
-    kind: type[Kind] = Office,
+    kind: Callable[..., Kind] = Office,
 ) -> Iterator[Kind]:
     """Yields an application at work beside a fresh portal; `config` is more of config.toml, `database` its url."""
     portal = Sandbox.start(*sandbox)

@@ -179,19 +179,14 @@ def test_a_backup_of_a_living_database_is_restored_whole(
             living.backup(backup)
     else:
         server: Server = request.getfixturevalue("postgresql")
-        url, file = server.empty(), str(server.folder / "b24app.dump")
-        server.run("pg_dump", "--format=custom", f"--file={file}", f"--dbname={_libpq(database.url)}")
-        server.run("pg_restore", "--no-owner", "--exit-on-error", f"--dbname={_libpq(url)}", file)
+        url = server.empty()
+        server.put_back(url, server.backup(database.url))
     keep(database, name="later")
     restored = Database(url)
     assert restored.is_migrated()
     assert cursors(restored) == 1
     assert differences(restored) == []
     restored.dispose()
-
-
-def _libpq(url: str) -> str:
-    return url.replace("+psycopg", "")
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
