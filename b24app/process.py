@@ -670,7 +670,7 @@ def there_or_none(found: Found, label: str) -> Any:
 def mailbox_read() -> Read[Mailbox]:
     """Whether letters get into the CRM (K18): the newest e-mail activities of the portal, in or out."""
     params = {
-        "filter": {"TYPE_ID": 4, "PROVIDER_ID": "CRM_EMAIL"},
+        "filter": {"TYPE_ID": 4},
         "select": ["ID", "CREATED"],
         "order": {"ID": "DESC"},
     }

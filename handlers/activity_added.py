@@ -5,7 +5,6 @@ A new activity is looked at only where items of ours wait for an offer; every ot
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from b24app import distribution as desk
@@ -17,7 +16,7 @@ from b24app.bitrix.reads import Read
 from b24app.bitrix.translate import activity_owner, number, rows
 from b24app.engine.declare import LATER, EventCall, Handler, Nothing
 from b24app.entities import DEAL, LEAD, ItemRef
-from b24app.errors import NotFound, Permanent
+from b24app.errors import NotFound
 from b24app.playbook import TaskRule
 from b24app.process import Standing
 from b24app.rules.intake import Notice, plain
@@ -48,12 +47,9 @@ def read(portal: Portal, call: EventCall) -> OfferLetter | Nothing:
         waiting = process_memory.open_task_entities(memory)
     if not waiting:
         return Nothing("КП никто не ждёт / nobody waits for an offer")
-    try:
-        found = portal.read({"letter": letter_read(id)})["letter"]
-    except Permanent as gone:
-        return Nothing(f"дела уже нет / the activity is gone: {gone.reason}")
+    found = portal.read({"letter": letter_read(id)})["letter"]
     if found is None:
-        return Nothing("не письмо с вложением / not a letter with a file")
+        return Nothing("не письмо с вложением, или его уже нет / not a letter with a file, or it is gone")
     owner, responsible_id = found
     if owner.entity_type_id not in (LEAD, DEAL) or str(owner) not in waiting:
         return Nothing("эта карточка КП не ждёт / this item waits for none")
@@ -68,17 +64,21 @@ def read(portal: Portal, call: EventCall) -> OfferLetter | Nothing:
 
 
 def letter_read(activity_id: int) -> Read[tuple[ItemRef, int | None] | None]:
-    """(item, responsible) of an outgoing letter with files; None for every other activity."""
+    """(item, responsible) of an outgoing letter with files; None for every other activity, and for one that is gone.
+
+    Asked of the list, which names FILES where they are selected: of crm.activity.get the documentation leaves it open.
+    """
+    selected = ["ID", "TYPE_ID", "DIRECTION", "OWNER_ID", "OWNER_TYPE_ID", "RESPONSIBLE_ID", "FILES"]
 
     def parse(answer: Answer) -> tuple[ItemRef, int | None] | None:
-        row = answer.result if isinstance(answer.result, Mapping) else {}
+        row = next(iter(rows(answer.result)), {})
         letter = str(row.get("TYPE_ID")) == EMAIL and str(row.get("DIRECTION")) == OUTGOING
         owner = activity_owner(row)
         if not letter or owner is None or not rows(row.get("FILES")):
             return None
         return owner, number(row.get("RESPONSIBLE_ID"))
 
-    return Read(Call("crm.activity.get", {"id": activity_id}), parse)
+    return Read(Call("crm.activity.list", {"filter": {"ID": activity_id}, "select": selected}), parse)
 
 
 def recall(memory: Memory, facts: OfferLetter) -> OfferLetter:

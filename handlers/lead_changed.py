@@ -178,8 +178,9 @@ def read_card(portal: Portal, on: ProcessOnPortal, ref: ItemRef, code: str) -> L
         asked: dict[str, reads.Read[Any]] = {"cards": card_desk.cards_read(ref.entity_type_id, [ref.id, *others])}
         for id in strangers[:TOGETHER]:
             asked[f"history_{id}"] = card_desk.history_read(ItemRef(ref.entity_type_id, id))
-        found = portal.read(asked, optional=frozenset(asked) - {"cards"})
-        cards = found["cards"]
+        found = portal.read(asked, optional=frozenset(asked))
+        # a portal that does not take `UF_*` in the select of a list: one by one then
+        cards: Mapping[int, Mapping[str, Any]] = found.maybe("cards", {})
         with portal.database.write() as connection:
             memory = Memory(portal.database, connection, portal.member_id)
             along = {

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from b24app.bitrix.calls import BATCH_LENGTH, Answer, Call
-from b24app.bitrix.oauth import AppInfo, door_key, token_digest
+from b24app.bitrix.oauth import Holder, Pair, door_key, token_digest
 from b24app.bitrix.rest import Rest
 from b24app.engine.declare import Text
 from b24app.errors import B24AppError, OutcomeUnknown, Permanent, Rejected
@@ -81,56 +81,58 @@ def admit(
     *,
     member_id: str,
     application_token: str,
-    access_token: str,
-    refresh_token: str,
-    expires_in_seconds: int,
+    pair: Pair,
 ) -> PortalRow:
     """Stores the portal that an administrator's token proves, and the token as the owner's; returns its row.
 
     Portal, host and person come from the authorization server's answer, never from the request. Rejected: the token is
     not of a local application of ours, is of another portal than the request says, or its user is no administrator.
     """
-    info = prove(services, member_id=member_id, access_token=access_token)
+    holder = prove(services, member_id=member_id, pair=pair)
     digest = token_digest(services.settings.app.secret_key, application_token)
     install_portal(
         services.database,
-        member_id=info.member_id,
-        client_id=info.client_id,
-        host=info.host,
-        client_endpoint=info.client_endpoint,
+        member_id=holder.member_id,
+        client_id=holder.client_id,
+        host=holder.host,
+        client_endpoint=holder.client_endpoint,
         application_token_digest=digest,
-        user_id=info.user_id,
+        user_id=holder.user_id,
     )
-    expires_at = datetime.now(UTC) + timedelta(seconds=expires_in_seconds)
-    services.tokens.store(info.member_id, info.user_id, "owner", access_token, refresh_token, expires_at)
-    clear_alarm(services.database, info.member_id, REMOVAL_ALARM)
-    owe(services, info.member_id)
-    log.info("portal=%s host=%s state=installed user=%d", info.member_id, info.host, info.user_id)
-    row = portal_of(services.database, info.member_id)
+    services.tokens.store(holder.member_id, holder.user_id, "owner", holder.pair)
+    clear_alarm(services.database, holder.member_id, REMOVAL_ALARM)
+    owe(services, holder.member_id)
+    log.info("portal=%s host=%s state=installed user=%d", holder.member_id, holder.host, holder.user_id)
+    row = portal_of(services.database, holder.member_id)
     if row is None:
         raise Rejected("портал удалён во время установки / the portal was removed meanwhile")
     return row
 
 
-def prove(services: Services, *, member_id: str, access_token: str) -> AppInfo:
-    """Returns what the authorization server says about the token; its user must be an administrator of the portal."""
-    info = services.tokens.prove(access_token)
-    if info.member_id != member_id:
+def prove(services: Services, *, member_id: str, pair: Pair) -> Holder:
+    """Returns whose the authorization server says the pair is; it must be an administrator of the portal."""
+    holder = services.tokens.prove(pair)
+    if holder.member_id != member_id:
         raise Rejected("токен другого портала / the token is of another portal")
     prepare_portal(
         services.database,
-        member_id=info.member_id,
-        client_id=info.client_id,
-        host=info.host,
-        client_endpoint=info.client_endpoint,
-        user_id=info.user_id,
+        member_id=holder.member_id,
+        client_id=holder.client_id,
+        host=holder.host,
+        client_endpoint=holder.client_endpoint,
+        user_id=holder.user_id,
     )
     rest = Rest(
-        services.database, services.tokens, services.limits, info.member_id, as_access_token=access_token, urgent=True
+        services.database,
+        services.tokens,
+        services.limits,
+        holder.member_id,
+        as_access_token=holder.pair.access,
+        urgent=True,
     )
     if rest.call(Call("user.admin")).result is not True:
         raise Rejected("устанавливать может только администратор портала / only an administrator may install")
-    return info
+    return holder
 
 
 def owe(services: Services, member_id: str) -> None:

@@ -18,6 +18,7 @@ import pytest
 import sqlalchemy as sa
 
 from b24app.bitrix.limits import STANDARD
+from b24app.bitrix.oauth import Pair
 from b24app.config import SmsSection, parse
 from b24app.engine.clock import BEAT
 from b24app.engine.declare import Catalogue
@@ -84,7 +85,7 @@ def _install(services: Services) -> None:
         user_id=1,
     )
     learn(services.database, MEMBER, {"scope": sorted(scope.name for scope in SCOPES)})
-    services.tokens.store(MEMBER, 1, "owner", "access", "refresh", NOW + timedelta(hours=1))
+    services.tokens.store(MEMBER, 1, "owner", Pair("access", "refresh", NOW + timedelta(hours=1)))
 
 
 def _insert(services: Services, table: sa.Table, **values: object) -> None:
@@ -222,14 +223,14 @@ def test_a_dead_token_is_bad_unless_a_spare_lives(services: Services) -> None:
     [finding] = _about(services, "token")
     assert finding.level == "bad"
     assert "invalid_grant" in finding.ru
-    services.tokens.store(MEMBER, 2, "spare", "access", "refresh", NOW + timedelta(hours=1))
+    services.tokens.store(MEMBER, 2, "spare", Pair("access", "refresh", NOW + timedelta(hours=1)))
     assert sorted(finding.level for finding in _about(services, "token")) == ["ok", "warn"]
 
 
 @pytest.mark.parametrize("days", [149, 151])
 def test_a_token_that_nobody_uses_is_told_before_it_ends(services: Services, days: int) -> None:
     _install(services)
-    services.tokens.store(MEMBER, 2, "spare", "access", "refresh", NOW + timedelta(hours=1))
+    services.tokens.store(MEMBER, 2, "spare", Pair("access", "refresh", NOW + timedelta(hours=1)))
     with services.database.write() as connection:
         idle = NOW - timedelta(days=days)
         spare = schema.tokens.c.user_id == 2

@@ -18,7 +18,7 @@ from scripted_visits import Shop, VisitBench, around_the_clock, later, want
 from b24app import replay as tool
 from b24app.bitrix import commands as write
 from b24app.bitrix.calls import Call
-from b24app.bitrix.oauth import Tokens
+from b24app.bitrix.oauth import Pair, Tokens
 from b24app.bitrix.portal import Portal
 from b24app.config import parse
 from b24app.engine.declare import Catalogue, EventCall, Handler, Timer
@@ -372,7 +372,7 @@ def tokens(database: Database) -> Tokens:
         'client_secret = "b"\n'
     )
     stored = Tokens(database, settings)
-    stored.store(MEMBER, 1, "owner", "access", "refresh", datetime.now(UTC) - timedelta(hours=1))
+    stored.store(MEMBER, 1, "owner", Pair("access", "refresh", datetime.now(UTC) - timedelta(hours=1)))
     return HeldTokens(RollingBack(bench.database), settings)
 
 
@@ -386,7 +386,7 @@ def test_no_token_is_renewed_buried_or_stored(tokens: HeldTokens) -> None:
     assert tokens.refresh(replace(held, version=0)).version == held.version  # somebody else was faster
     tokens.bury(held, "уволен")
     with pytest.raises(Effect):
-        tokens.store(MEMBER, 1, "owner", "a", "b", datetime.now(UTC))
+        tokens.store(MEMBER, 1, "owner", Pair("a", "b", datetime.now(UTC)))
     assert everything(database) == before
 
 

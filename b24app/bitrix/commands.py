@@ -280,25 +280,27 @@ def add_task(
     for wanted, name, value, classic_name, classic_value in (
         (accomplices, "accomplices", list(accomplices), "ACCOMPLICES", list(accomplices)),
         (important, "priority", "high", "PRIORITY", 2),
-        (tags, "tags", list(tags), "TAGS", list(tags)),
         (result_required, "requireResult", True, "SE_PARAMETER", [{"CODE": 3, "VALUE": "Y"}]),
         (start_plan, "startPlan", _iso(start_plan), "START_DATE_PLAN", _iso(start_plan)),
         (start_plan, "endPlan", deadline.isoformat(), "END_DATE_PLAN", deadline.isoformat()),
     ):
         if wanted:
             fields[name], classic_fields[classic_name] = value, classic_value
+    if tags:
+        classic_fields["TAGS"] = list(tags)
     listed = {
         "filter": {"RESPONSIBLE_ID": responsible_id, "TITLE": title},
         "select": ["ID", "TITLE", "DESCRIPTION"],
         "order": {"ID": "DESC"},
     }
-    return Command(
+    made = Command(
         label,
         Call("tasks.task.add", {"fields": fields}, v3=True),
         Keyed(LookUp(Call("tasks.task.list", listed), "description", marker)),
         _needs(item, needs) if item is not None else needs,
         otherwise=Call("tasks.task.add", {"fields": classic_fields}),
     )
+    return classic(made) if tags else made  # a task of REST 3.0 has no tags (tasks/fields-rest-v3.md)
 
 
 def _iso(moment: datetime | None) -> str:
@@ -352,6 +354,7 @@ def calendar_entry(
     fields = {
         "type": "user",
         "ownerId": owner_id,
+        "auto_detect_section": "Y",
         "name": name,
         "from": start.isoformat(),
         "to": end.isoformat(),

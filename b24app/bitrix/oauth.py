@@ -17,10 +17,11 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import requests
 import sqlalchemy as sa
@@ -28,7 +29,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from b24app.bitrix import wire
 from b24app.bitrix.codes import error_of, meaning
-from b24app.config import Settings, is_loopback
+from b24app.config import PortalSection, Settings, is_loopback
 from b24app.crashpoint import crashpoint
 from b24app.errors import OutcomeUnknown, PortalClosed, Rejected, Temporary
 from b24app.logs import MASK
@@ -50,27 +51,35 @@ ACCESS_LIFE = timedelta(hours=1)
 TOKEN_ALARM = "token"  # noqa: S105 - the name of an alarm
 OAUTH_ALARM = "oauth"
 
+NOT_THERE = (301, 308, 404, 405)
+"""HTTP statuses of a server that does not know this address, or not this method of asking."""
+
 _OUTAGE, _REFUSAL = "outage", "refused:"
 _SECRETS = {"auth", "client_secret", "refresh_token"}
 
 
 @dataclass(frozen=True)
-class AppInfo:
-    """What the authorization server says of an access token (app.info): whose it is, for which application and portal.
+class Pair:
+    """An access token, what renews it, and when it expires."""
 
-    `host` and `client_endpoint` are checked; `status` is L for a local application; `installed` is false until
-    BX24.installFinish().
+    access: str = field(repr=False)
+    refresh: str = field(repr=False)
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Whose a pair is, as the authorization server says: for which application, on which portal, and which person's.
+
+    `host` and `client_endpoint` are checked. `pair` is another than the one that was asked about where it was renewed.
     """
 
     client_id: str
     member_id: str
     user_id: int
-    scope: tuple[str, ...]
-    status: str
     client_endpoint: str
     host: str
-    expires_at: datetime
-    installed: bool
+    pair: Pair
 
 
 @dataclass(frozen=True)
@@ -157,51 +166,55 @@ class Tokens:
         self._session = session
         self._fernet = MultiFernet([Fernet(key) for key in settings.encryption_keys])
 
-    def prove(self, access_token: str) -> AppInfo:
-        """Returns whose the token is, as the authorization server says. It alone is asked, whatever a request claims.
+    def prove(self, pair: Pair) -> Holder:
+        """Returns whose the pair is, as the authorization server says. It alone is asked, whatever a request claims.
+
+        Its app.info says it, as the official SDKs read it; the documentation gives that method another answer. A server
+        that does not say it renews the pair instead: the answer to that is documented (auto-renewal.md).
 
         Rejected: refused there, of another application, or of a portal with an unacceptable address. Temporary: the
         server cannot be asked now.
         """
-        if not access_token or len(access_token) > 4096 or not access_token.isascii():
+        if not pair.access or len(pair.access) > 4096 or not pair.access.isascii():
             raise Rejected("ключа нет / there is no token")
-        status, answer = self._ask("/rest/app.info/", {"auth": access_token})
+        status, answer = self._ask("/rest/app.info", {"auth": pair.access})
         result = answer.get("result")
+        code, words = str(answer.get("error") or ""), str(answer.get("error_description") or "")
+        says = isinstance(result, dict) and "client_id" in result
+        if not says and pair.refresh and (isinstance(result, dict) or status in NOT_THERE):
+            return self._renewed_by_us(pair)
         if not isinstance(result, dict):
-            code, words = str(answer.get("error") or ""), str(answer.get("error_description") or "")
-            if status >= 500 or meaning(status, code, words).kind == "temporary":
+            if status >= 500 or (status in NOT_THERE and not code) or meaning(status, code, words).kind == "temporary":
                 raise Temporary.after(
                     f"сервер авторизации не отвечает / the authorization server fails: HTTP {status}",
                     PAUSE_AFTER_OUTAGE,
                     code=code,
                 )
             raise Rejected(f"сервер авторизации не признал ключ / the authorization server refused the token: {code}")
-        return self._app_info(result)
-
-    def _app_info(self, result: dict[str, Any]) -> AppInfo:
         install = result.get("install")
-        install = install if isinstance(install, dict) else {}
-        client_id = str(result.get("client_id") or "")
+        portal = install if isinstance(install, dict) else {}
+        return self._holder(str(result.get("client_id") or ""), {**portal, "user_id": result.get("user_id")}, pair)
+
+    def _renewed_by_us(self, pair: Pair) -> Holder:
+        """Exchanges the pair with the secret of each application of the settings, until one is its own."""
+        for entry in self._settings.portals:
+            _, answer = self._exchange(entry, pair.refresh)
+            renewed = _pair(answer)
+            if renewed is not None:
+                return self._holder(entry.client_id, answer, renewed)
+        raise Rejected("сервер авторизации не признал ключ / the authorization server refused the token")
+
+    def _holder(self, client_id: str, facts: Mapping[str, Any], pair: Pair) -> Holder:
         entry = self._settings.portal_of(client_id)
         if entry is None:
             raise Rejected("ключ другого приложения / the token of another application")
-        member_id, user_id = str(install.get("member_id") or ""), str(result.get("user_id") or "")
-        if not re.fullmatch(r"[A-Za-z0-9]{1,64}", member_id) or not re.fullmatch(r"[1-9][0-9]{0,17}", user_id):
-            raise Rejected("ответ app.info неполон / the answer of app.info is incomplete")
-        host, endpoint = portal_address(str(install.get("client_endpoint") or ""), entry.host)
-        return AppInfo(
-            client_id=client_id,
-            member_id=member_id,
-            user_id=int(user_id),
-            scope=_scope(install.get("scope") or result.get("scope")),
-            status=str(install.get("status") or ""),
-            client_endpoint=endpoint,
-            host=host,
-            expires_at=_moment(result.get("expires")),
-            installed=install.get("installed") in (True, "Y", "1", 1, "true"),
-        )
+        member_id, user_id = str(facts.get("member_id") or ""), str(facts.get("user_id") or "")
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", member_id) or not re.fullmatch(r"[1-9][0-9]{0,17}", user_id):
+            raise Rejected("ответ сервера авторизации неполон / the authorization server's answer is incomplete")
+        host, endpoint = portal_address(str(facts.get("client_endpoint") or ""), entry.host)
+        return Holder(client_id, member_id, int(user_id), endpoint, host, pair)
 
-    def store(self, member_id: str, user_id: int, role: str, access: str, refresh: str, expires_at: datetime) -> None:
+    def store(self, member_id: str, user_id: int, role: str, pair: Pair) -> None:
         """Keeps a person's pair, encrypted. An `owner` replaces the former one, who becomes a spare.
 
         A `spare` never takes the owner's role away, not even from himself. The pair is alive again, and a pause after
@@ -219,9 +232,9 @@ class Tokens:
                 "member_id": member_id,
                 "user_id": user_id,
                 "role": "owner" if role == "owner" or (before is not None and before["role"] == "owner") else "spare",
-                "access": self._seal(access),
-                "refresh": self._seal(refresh),
-                "expires_at": expires_at,
+                "access": self._seal(pair.access),
+                "refresh": self._seal(pair.refresh),
+                "expires_at": pair.expires_at,
                 "version": (before["version"] if before is not None else 0) + 1,
                 "lease_owner": None,
                 "lease_until": None,
@@ -304,15 +317,27 @@ class Tokens:
 
     # --- the authorization server -------------------------------------------------------------------------------
 
+    def _exchange(self, application: PortalSection, refresh: str) -> tuple[int, dict[str, Any]]:
+        """Asks for a new pair; the old one is worthless then."""
+        form = {
+            "grant_type": "refresh_token",
+            "client_id": application.client_id,
+            "client_secret": application.client_secret,
+            "refresh_token": refresh,
+        }
+        return self._ask("/oauth/token/", form)
+
     def _ask(self, path: str, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
-        """Returns (status, JSON object) of the authorization server; Temporary where it does not answer with one."""
+        """Returns (status, JSON object) of the authorization server; Temporary where it does not answer with one.
+
+        Asked by POST, so that secrets stand in no address; a server that knows only the documented GET is asked so.
+        """
+        session, url = self._session or wire.shared_session(), self._settings.bitrix24.oauth_url + path
         try:
-            reply = wire.post(
-                self._session or wire.shared_session(),
-                self._settings.bitrix24.oauth_url + path,
-                form=form,
-                read_seconds=READ_SECONDS,
-            )
+            reply = wire.post(session, url, form=form, read_seconds=READ_SECONDS)
+            if reply.status in NOT_THERE:
+                asked = f"{url.rstrip('/')}/?{urlencode(form)}"
+                reply = wire.post(session, asked, read_seconds=READ_SECONDS, method="GET")
         except OutcomeUnknown as error:
             # for whoever needs the token nothing has happened yet
             raise Temporary.after(
@@ -321,7 +346,7 @@ class Tokens:
         try:
             answer = json.loads(reply.body)
         except ValueError:
-            answer = None
+            answer = {} if reply.status in NOT_THERE else None
         if not isinstance(answer, dict):
             raise Temporary.after(
                 "сервер авторизации ответил не JSON / the authorization server did not answer with JSON: "
@@ -343,21 +368,13 @@ class Tokens:
         if portal is None or application is None:
             raise PortalClosed("портала нет в config.toml / the portal is not in config.toml")
         try:
-            status, answer = self._ask(
-                "/oauth/token/",
-                {
-                    "grant_type": "refresh_token",
-                    "client_id": application.client_id,
-                    "client_secret": application.client_secret,
-                    "refresh_token": self._open(entry["refresh"], member_id),
-                },
-            )
+            status, answer = self._exchange(application, self._open(entry["refresh"], member_id))
         except Temporary:
             self._release(entry, holder, pause=PAUSE_AFTER_OUTAGE, why=_OUTAGE)
             raise
         crashpoint("token_after_answer")
-        access, renewed = answer.get("access_token"), answer.get("refresh_token")
-        if not isinstance(access, str) or not isinstance(renewed, str) or not access or not renewed:
+        pair = _pair(answer)
+        if pair is None:
             return self._refused(entry, holder, status, answer)
         if str(answer.get("member_id") or member_id) != member_id:
             self._release(entry, holder, pause=PAUSE_AFTER_REFUSAL, why=_REFUSAL + "member_id")
@@ -368,9 +385,9 @@ class Tokens:
             host, endpoint = portal_address(str(answer.get("client_endpoint") or endpoint), application.host)
         except Rejected:
             log.warning("%s: client_endpoint не принят / is not accepted", member_id)
-        return self._keep(entry, access, renewed, _expiry(answer), host, endpoint)
+        return self._keep(entry, pair, host, endpoint)
 
-    def _keep(self, entry: Row, access: str, renewed: str, expires_at: datetime, host: str, endpoint: str) -> Token:
+    def _keep(self, entry: Row, pair: Pair, host: str, endpoint: str) -> Token:
         """Stores the pair before anybody uses it; a newer one that a person brought meanwhile stays."""
         member_id = str(entry["member_id"])
         place = _place(member_id, entry["user_id"])
@@ -379,9 +396,9 @@ class Tokens:
                 sa.update(tokens)
                 .where(place, tokens.c.version == entry["version"])
                 .values(
-                    access=self._seal(access),
-                    refresh=self._seal(renewed),
-                    expires_at=expires_at,
+                    access=self._seal(pair.access),
+                    refresh=self._seal(pair.refresh),
+                    expires_at=pair.expires_at,
                     version=entry["version"] + 1,
                     lease_owner=None,
                     lease_until=None,
@@ -519,9 +536,11 @@ def _leased(entry: Row) -> bool:
     return entry["lease_until"] is not None and bool(entry["lease_until"] > datetime.now(UTC))
 
 
-def _scope(value: Any) -> tuple[str, ...]:
-    parts = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else []
-    return tuple(str(part).strip() for part in parts if str(part).strip())
+def _pair(answer: Mapping[str, Any]) -> Pair | None:
+    access, renewed = answer.get("access_token"), answer.get("refresh_token")
+    if not isinstance(access, str) or not isinstance(renewed, str) or not access or not renewed:
+        return None
+    return Pair(access, renewed, _expiry(answer))
 
 
 def _moment(value: Any) -> datetime:
@@ -536,7 +555,7 @@ def _moment(value: Any) -> datetime:
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _expiry(answer: dict[str, Any]) -> datetime:
+def _expiry(answer: Mapping[str, Any]) -> datetime:
     """By the seconds that are left, so that a clock of ours that is wrong does not make a fresh token look expired."""
     left = str(answer.get("expires_in") or "")
     if re.fullmatch(r"[0-9]{1,9}", left):

@@ -73,7 +73,8 @@ REQUEST_LASTS = timedelta(seconds=61)
 """The cloud cuts a request after 60 s: a look-up before that may miss what a dead worker asked for."""
 NEVER_AGAIN = "сделано ли, неизвестно, повторять нельзя / outcome unknown, never repeated"
 SMS_ALARM = "sms"
-NO_V3_CODES = ("ERROR_METHOD_NOT_FOUND", "INSUFFICIENT_SCOPE", "METHOD_NOT_FOUND", "METHODNOTFOUND")
+NO_V3_CODES = ("METHODNOTFOUND", "INSUFFICIENTSCOPE")
+"""Parts of codes, without underscores: REST 2 and REST 3.0 write them differently (api-reference/rest-v3.md)."""
 
 
 class Runner:
@@ -722,5 +723,5 @@ def _key(delivery: Delivery, entry: Entry) -> str:
 
 
 def _lacks_v3(refusal: Permanent) -> bool:
-    code = refusal.code.upper()
+    code = refusal.code.upper().replace("_", "")
     return any(known in code for known in NO_V3_CODES)

@@ -20,7 +20,7 @@ from b24app.errors import Malformed, Rejected
 from b24app.services import Services
 from b24app.store.memory import robot_key
 from b24app.store.portals import StorageDown, change_application_token
-from b24app.web.gate import NOT_OURS, Gate, Proofs
+from b24app.web.gate import NOT_OURS, Gate, Proofs, pair_of
 from b24app.web.incoming import MAX_ENTITY_LENGTH, Auth, EventPost, read_event, read_robot
 from install import removal
 from install.carry_out import admit, bring_in_line, is_ready, owe, prove
@@ -130,9 +130,7 @@ class Doors:
             self._services,
             member_id=auth.member_id,
             application_token=auth.application_token,
-            access_token=auth.access_token,
-            refresh_token=auth.refresh_token,
-            expires_in_seconds=auth.expires_in_seconds,
+            pair=pair_of(auth),
         )
         self._gate.forget()
         return Accepted("installed", lambda: self.bring_in_line_soon(row.member_id))
@@ -146,7 +144,7 @@ class Doors:
         digest = token_digest(self._services.settings.app.secret_key, auth.application_token)
         if stored != digest:
             self._proofs.take(row)
-            prove(self._services, member_id=auth.member_id, access_token=auth.access_token)
+            prove(self._services, member_id=auth.member_id, pair=pair_of(auth))
             change_application_token(self._services.database, auth.member_id, digest)
             self._gate.forget()
         portal = self._gate.check(auth)

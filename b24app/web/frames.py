@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from typing import Any
 
 from b24app import measuring
@@ -33,7 +33,7 @@ from b24app.store import process_memory, visits
 from b24app.store.overview import waiting_entities
 from b24app.store.portals import PortalRow, all_portals
 from b24app.story import story
-from b24app.web.gate import Gate, Passes, Proofs, Visitor
+from b24app.web.gate import Gate, Passes, Proofs, Visitor, pair_of
 from b24app.web.incoming import MAX_SECRET_LENGTH, FrameCall, is_overtime, read_frame
 from b24app.web.proof import WAIT_SECONDS, Person, is_item, item_of, open_portal, prove
 from b24app.web.visits import knows
@@ -256,9 +256,7 @@ class Frames:
             self._services,
             member_id=auth.member_id,
             application_token=auth.application_token,
-            access_token=auth.access_token,
-            refresh_token=auth.refresh_token,
-            expires_in_seconds=auth.expires_in_seconds,
+            pair=pair_of(auth),
         )
         self._gate.forget()
         return self._bring(row, frame, Person(row.installed_by, "", True))
@@ -358,10 +356,7 @@ class Frames:
     def _keep_token(self, row: PortalRow, frame: FrameCall, person: Person) -> None:
         """A later administrator's tokens are the spare for when the owner's die; the owner's own are renewed."""
         if frame.auth.refresh_token:
-            expires_at = datetime.now(UTC) + timedelta(seconds=frame.auth.expires_in_seconds)
-            self._services.tokens.store(
-                row.member_id, person.id, "spare", frame.auth.access_token, frame.auth.refresh_token, expires_at
-            )
+            self._services.tokens.store(row.member_id, person.id, "spare", pair_of(frame.auth))
 
     def _people(self, row: PortalRow) -> tuple[Verdict, ...] | None:
         """Returns everybody of the rule with the reason why he is free or not; None where the portal does not say."""

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
-from b24app.bitrix.oauth import door_key, token_digest
+from b24app.bitrix.oauth import Pair, door_key, token_digest
 from b24app.config import Settings
 from b24app.errors import Rejected, Temporary
 from b24app.store.database import Database
@@ -27,6 +27,12 @@ OLD_ADDRESS_FOR = timedelta(hours=1)
 NOT_OURS = "application_token не подходит / does not match"
 PROOFS_AT_ONCE = 20
 PROOFS_PER_SECOND = 0.5
+
+
+def pair_of(auth: Auth) -> Pair:
+    """Returns the tokens that came with a request just now."""
+    expires_at = datetime.now(UTC) + timedelta(seconds=auth.expires_in_seconds)
+    return Pair(auth.access_token, auth.refresh_token, expires_at)
 
 
 class Gate:

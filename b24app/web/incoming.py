@@ -190,7 +190,7 @@ def read_robot(code: str, body: bytes) -> RobotPost:
     form = parse_form(body)
     if not _CODE.fullmatch(code) or _string(form, "code", 64) not in ("", code):
         raise Malformed("код робота не тот, что в адресе / the robot's code is not the address's")
-    document_id, document_type = _triple(form, "document_id"), _triple(form, "document_type")
+    document_id = _triple(form, "document_id")
     item = _item(document_id[2])
     token = _string(form, "event_token", MAX_SECRET_LENGTH)
     properties = form.get("properties", {})
@@ -199,7 +199,6 @@ def read_robot(code: str, body: bytes) -> RobotPost:
     payload = {
         "code": code,
         "document_id": document_id,
-        "document_type": document_type,
         "event_token": token,
         "properties": properties if isinstance(properties, dict) else {},
         "workflow_id": _string(form, "workflow_id", 256),

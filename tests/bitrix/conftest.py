@@ -10,7 +10,7 @@ import pytest
 import redis as redis_client
 
 from b24app.bitrix.limits import Limits
-from b24app.bitrix.oauth import Tokens
+from b24app.bitrix.oauth import Pair, Tokens
 from b24app.bitrix.rest import Rest
 from b24app.config import Settings, parse
 from b24app.store.database import Database
@@ -56,7 +56,7 @@ def tokens(database: Database, settings: Settings, member_id: str, portal: Serve
     """The tokens of an installed portal: user 1 is the owner."""
     install(database, member_id, portal.host)
     held = Tokens(database, settings)
-    held.store(member_id, 1, "owner", "access-0", "refresh-0", datetime.now(UTC) + timedelta(hours=1))
+    held.store(member_id, 1, "owner", Pair("access-0", "refresh-0", datetime.now(UTC) + timedelta(hours=1)))
     return held
 
 

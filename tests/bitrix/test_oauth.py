@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from b24app.bitrix.oauth import Token, Tokens, matches, portal_address, token_digest
+from b24app.bitrix.oauth import Pair, Token, Tokens, matches, portal_address, token_digest
 from b24app.config import Settings, parse
 from b24app.errors import B24AppError, PortalClosed, Rejected, Temporary
 from b24app.store.database import Database
@@ -28,6 +28,18 @@ from .scripted import CLIENT_ID, CLIENT_SECRET, Oauth, Reply, Server, alarm_keys
 
 AS = "https://oauth.bitrix24.tech"
 HOUR = timedelta(hours=1)
+SENT = Pair("sent-token", "sent-refresh", datetime(2030, 1, 1, tzinfo=UTC))
+RENEWED = {
+    "access_token": "newer",
+    "client_endpoint": "https://portal.bitrix24.ru/rest/",
+    "domain": "oauth.bitrix.info",
+    "member_id": "a223c6b3710f85df22e9377d6c4f7553",
+    "refresh_token": "newer-refresh",
+    "scope": "crm,task",
+    "status": "L",
+    "user_id": 67,
+}
+"""As in settings/oauth/auto-renewal.md."""
 
 
 def app_info(endpoint: str = "https://portal.bitrix24.ru/rest/", **changes: Any) -> dict[str, Any]:
@@ -61,27 +73,77 @@ def prover(database: Database) -> Tokens:
 
 
 @responses.activate
-@pytest.mark.parametrize(
-    ("expires", "expected"),
-    [
-        ("2030-01-01T03:00:00+03:00", datetime(2030, 1, 1, tzinfo=UTC)),
-        (1893456000, datetime(2030, 1, 1, tzinfo=UTC)),
-        ("1893456000", datetime(2030, 1, 1, tzinfo=UTC)),
-    ],
-)
-@pytest.mark.parametrize("scope", ["crm, task,bizproc", ["crm", "task", "bizproc"]])
-def test_a_token_is_proved_by_the_authorization_server(
-    prover: Tokens, expires: object, expected: datetime, scope: object
-) -> None:
-    answer = responses.post(f"{AS}/rest/app.info/", json=app_info(expires=expires, install={"scope": scope}))
-    info = prover.prove("sent-token")
-    assert (info.client_id, info.user_id, info.status, info.installed) == (CLIENT_ID, 1, "L", True)
-    assert (info.host, info.client_endpoint) == ("portal.bitrix24.ru", "https://portal.bitrix24.ru/rest/")
-    assert info.scope == ("crm", "task", "bizproc")
-    assert info.expires_at == expected
+def test_a_token_is_proved_by_the_authorization_server(prover: Tokens) -> None:
+    answer = responses.post(f"{AS}/rest/app.info", json=app_info())
+    holder = prover.prove(SENT)
+    assert (holder.client_id, holder.user_id, holder.pair) == (CLIENT_ID, 1, SENT)
+    assert (holder.host, holder.client_endpoint) == ("portal.bitrix24.ru", "https://portal.bitrix24.ru/rest/")
     [call] = answer.calls
     assert call.request.body == "auth=sent-token"
     assert "sent-token" not in str(call.request.url)
+
+
+@responses.activate
+@pytest.mark.parametrize("status", [301, 308, 404, 405])
+@pytest.mark.parametrize("body", ["", "<html>Method Not Allowed</html>", '{"error": "ERROR_METHOD_NOT_FOUND"}'])
+def test_a_server_that_knows_only_the_documented_get_is_asked_so(prover: Tokens, status: int, body: str) -> None:
+    responses.post(f"{AS}/rest/app.info", status=status, body=body)
+    responses.get(f"{AS}/rest/app.info/?auth=sent-token", json=app_info())
+    assert prover.prove(SENT).user_id == 1
+
+
+@responses.activate
+@pytest.mark.parametrize(
+    ("expires", "expected"),
+    [
+        ({"expires_in": 3600, "expires": 1}, None),
+        ({"expires": "2030-01-01T03:00:00+03:00"}, datetime(2030, 1, 1, tzinfo=UTC)),
+        ({"expires": 1893456000}, datetime(2030, 1, 1, tzinfo=UTC)),
+        ({"expires": "1893456000"}, datetime(2030, 1, 1, tzinfo=UTC)),
+    ],
+)
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"status": 200, "json": {"result": {"ID": 1, "CODE": CLIENT_ID, "STATUS": "L", "INSTALLED": False}}},
+        {"status": 404, "json": {"error": "ERROR_METHOD_NOT_FOUND", "error_description": "Method not found!"}},
+        {"status": 404, "body": "<html>"},
+    ],
+)
+def test_a_server_that_does_not_say_whose_a_token_is_renews_it(
+    prover: Tokens, told: dict[str, Any], expires: dict[str, Any], expected: datetime | None
+) -> None:
+    responses.post(f"{AS}/rest/app.info", **told)
+    responses.get(f"{AS}/rest/app.info/", **told)
+    renewed = responses.post(f"{AS}/oauth/token/", json=RENEWED | expires)
+    holder = prover.prove(SENT)
+    assert (holder.client_id, holder.member_id, holder.user_id) == (CLIENT_ID, RENEWED["member_id"], 67)
+    assert (holder.host, holder.pair.access, holder.pair.refresh) == ("portal.bitrix24.ru", "newer", "newer-refresh")
+    if expected is None:
+        assert timedelta(minutes=59) < holder.pair.expires_at - datetime.now(UTC) <= HOUR
+    else:
+        assert holder.pair.expires_at == expected
+    [call] = renewed.calls
+    assert "refresh_token=sent-refresh" in str(call.request.body)
+    with pytest.raises(B24AppError):
+        prover.prove(Pair("sent-token", "", SENT.expires_at))  # an event that brings no refresh_token
+
+
+@responses.activate
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        ({"status": 400, "json": {"error": "invalid_grant"}}, Rejected),
+        ({"json": {"access_token": "a", "refresh_token": "b"}}, Rejected),
+        ({"json": {"access_token": "a", "refresh_token": "b", "member_id": "m", "user_id": 1}}, Rejected),
+        ({"status": 500, "body": "<html>"}, Temporary),
+    ],
+)
+def test_who_cannot_be_renewed_is_rejected(prover: Tokens, answer: dict[str, Any], kind: type[B24AppError]) -> None:
+    responses.post(f"{AS}/rest/app.info", json={"result": {"ID": 1}})
+    responses.post(f"{AS}/oauth/token/", **answer)
+    with pytest.raises(kind):
+        prover.prove(SENT)
 
 
 @responses.activate
@@ -101,18 +163,18 @@ def test_a_token_is_proved_by_the_authorization_server(
     ],
 )
 def test_what_is_not_ours_is_rejected(prover: Tokens, body: dict[str, Any]) -> None:
-    responses.post(f"{AS}/rest/app.info/", json=body)
+    responses.post(f"{AS}/rest/app.info", json=body)
     with pytest.raises(Rejected):
-        prover.prove("sent-token")
+        prover.prove(SENT)
 
 
 @responses.activate
 @pytest.mark.parametrize("code", ["expired_token", "NO_AUTH_FOUND", "invalid_token", "PAYMENT_REQUIRED", ""])
 @pytest.mark.parametrize("status", [200, 400, 401, 403])
 def test_a_token_that_the_server_refuses_is_rejected(prover: Tokens, status: int, code: str) -> None:
-    responses.post(f"{AS}/rest/app.info/", status=status, json={"error": code, "error_description": "no"})
+    responses.post(f"{AS}/rest/app.info", status=status, json={"error": code, "error_description": "no"})
     with pytest.raises(Rejected):
-        prover.prove("sent-token")
+        prover.prove(SENT)
 
 
 @responses.activate
@@ -127,16 +189,16 @@ def test_a_token_that_the_server_refuses_is_rejected(prover: Tokens, status: int
     ],
 )
 def test_a_server_that_fails_is_a_matter_of_time(prover: Tokens, answer: dict[str, Any]) -> None:
-    responses.post(f"{AS}/rest/app.info/", **answer)
+    responses.post(f"{AS}/rest/app.info", **answer)
     with pytest.raises(Temporary):
-        prover.prove("sent-token")
+        prover.prove(SENT)
     assert len(responses.calls) == 1
 
 
 @pytest.mark.parametrize("token", ["", "x" * 5000, "ключ"])
 def test_what_cannot_be_a_token_is_not_even_asked_about(prover: Tokens, token: str) -> None:
     with pytest.raises(Rejected):
-        prover.prove(token)
+        prover.prove(Pair(token, "refresh", SENT.expires_at))
 
 
 # --- addresses --------------------------------------------------------------------------------------------------
@@ -283,14 +345,14 @@ def test_a_lost_secret_key_is_an_alarm_and_not_a_crash(
 
 
 def test_a_new_owner_makes_the_former_one_a_spare(tokens: Tokens, member_id: str) -> None:
-    tokens.store(member_id, 9, "owner", "nine", "r", datetime.now(UTC) + HOUR)
+    tokens.store(member_id, 9, "owner", Pair("nine", "r", datetime.now(UTC) + HOUR))
     assert (tokens.owner(member_id).user_id, tokens.owner(member_id).role) == (9, "owner")
-    tokens.store(member_id, 1, "spare", "one", "r", datetime.now(UTC) + HOUR)
+    tokens.store(member_id, 1, "spare", Pair("one", "r", datetime.now(UTC) + HOUR))
     assert tokens.owner(member_id).user_id == 9
 
 
 def test_an_owner_who_only_opens_a_page_stays_owner(tokens: Tokens, member_id: str) -> None:
-    tokens.store(member_id, 1, "spare", "fresh", "r", datetime.now(UTC) + HOUR)
+    tokens.store(member_id, 1, "spare", Pair("fresh", "r", datetime.now(UTC) + HOUR))
     token = tokens.owner(member_id)
     assert (token.role, token.access, token.version) == ("owner", "fresh", 2)
 
@@ -395,7 +457,7 @@ def test_a_process_killed_between_answer_and_storing_is_survived(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The pair that it got is lost with it; whoever comes next finds the old one dead and goes on with the spare."""
-    tokens.store(member_id, 7, "spare", "spare-access", "spare-refresh", datetime.now(UTC) + HOUR)
+    tokens.store(member_id, 7, "spare", Pair("spare-access", "spare-refresh", datetime.now(UTC) + HOUR))
     oauth.seconds = 5.0
     child = start_refreshing(config, database, member_id)
     assert child.stdin is not None
@@ -420,7 +482,7 @@ def test_a_process_killed_between_answer_and_storing_is_survived(
         tokens.refresh(tokens.owner(member_id))
     assert alarm_keys(database, member_id) == ["token"]
     assert tokens.owner(member_id).access == "spare-access"
-    tokens.store(member_id, 1, "owner", "again", "again", datetime.now(UTC) + HOUR)
+    tokens.store(member_id, 1, "owner", Pair("again", "again", datetime.now(UTC) + HOUR))
     assert alarm_keys(database, member_id) == []
     assert tokens.owner(member_id).access == "again"
 
@@ -461,7 +523,7 @@ def test_a_newer_pair_that_a_person_brought_meanwhile_stays(tokens: Tokens, oaut
     thread.start()
     while not oauth.requests:
         time.sleep(0.01)
-    tokens.store(member_id, 1, "owner", "from-the-frame", "r", datetime.now(UTC) + HOUR)
+    tokens.store(member_id, 1, "owner", Pair("from-the-frame", "r", datetime.now(UTC) + HOUR))
     thread.join()
     assert found[0].access == "from-the-frame"
     assert tokens.owner(member_id).access == "from-the-frame"
@@ -505,7 +567,7 @@ def test_a_refusal_closes_the_portal_with_one_alarm_and_no_storm(
             tokens.refresh(held)
     assert len(oauth.requests) == 1
     assert alarm_keys(database, member_id) == [key]
-    tokens.store(member_id, 1, "owner", "new", "new", datetime.now(UTC) + HOUR)
+    tokens.store(member_id, 1, "owner", Pair("new", "new", datetime.now(UTC) + HOUR))
     assert alarm_keys(database, member_id) == []
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from b24app.bitrix import wire
 from b24app.bitrix.calls import Answer, Call
 from b24app.bitrix.limits import Limits
-from b24app.bitrix.oauth import Tokens
+from b24app.bitrix.oauth import Pair, Tokens
 from b24app.bitrix.rest import Rest, _pairs
 from b24app.errors import (
     AccessDenied,
@@ -202,7 +202,7 @@ def test_a_token_that_stays_expired_is_not_renewed_in_a_loop(rest: Rest, portal:
 def test_a_token_known_to_be_expired_is_renewed_before_the_call(
     rest: Rest, tokens: Tokens, portal: Server, oauth: Oauth, member_id: str
 ) -> None:
-    tokens.store(member_id, 1, "owner", "old", "refresh-0", datetime.now(UTC) - timedelta(seconds=1))
+    tokens.store(member_id, 1, "owner", Pair("old", "refresh-0", datetime.now(UTC) - timedelta(seconds=1)))
     rest.call(LEAD)
     assert [request.body["auth"] for request in portal.requests] == ["access-1"]
     assert oauth.count == 1
@@ -233,7 +233,7 @@ def test_a_token_that_the_portal_does_not_know_raises_an_alarm_without_a_refresh
 def test_a_dismissed_owner_is_replaced_by_a_living_spare(
     rest: Rest, tokens: Tokens, portal: Server, database: Database, member_id: str
 ) -> None:
-    tokens.store(member_id, 7, "spare", "spare-access", "spare-refresh", datetime.now(UTC) + timedelta(hours=1))
+    tokens.store(member_id, 7, "spare", Pair("spare-access", "spare-refresh", datetime.now(UTC) + timedelta(hours=1)))
     portal.script = [refused(401, "authorization_error"), ok(1)]
     assert rest.call(LEAD).result == 1
     assert portal.requests[-1].body["auth"] == "spare-access"

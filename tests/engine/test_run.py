@@ -419,7 +419,15 @@ def test_a_key_used_with_another_body_is_looked_up(bench: Bench, portal: Portal,
     assert "tasks.task.list" in bench.rest.sent
 
 
-@pytest.mark.parametrize("code", ["ERROR_METHOD_NOT_FOUND", "insufficient_scope"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "ERROR_METHOD_NOT_FOUND",
+        "insufficient_scope",
+        "BITRIX_REST_V3_EXCEPTION_METHODNOTFOUNDEXCEPTION",
+        "BITRIX_REST_V3_EXCEPTION_INSUFFICIENTSCOPEEXCEPTION",
+    ],
+)
 def test_a_portal_without_rest_3_gets_the_classic_task_and_is_remembered(
     bench: Bench, portal: Portal, code: str
 ) -> None:

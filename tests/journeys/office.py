@@ -355,7 +355,7 @@ data = "{self.folder}"
         return {
             "code": payload["code"],
             **{f"document_id[{index}]": part for index, part in enumerate(payload["document_id"])},
-            **{f"document_type[{index}]": part for index, part in enumerate(payload["document_type"])},
+            **{f"document_type[{index}]": part for index, part in enumerate(("crm", "CCrmDocumentLead", "LEAD"))},
             "event_token": payload["event_token"],
             "workflow_id": payload["workflow_id"],
             "use_subscription": "Y",

@@ -263,8 +263,8 @@ TASK = {
     [
         ({}, {}),
         (
-            {"important": True, "result_required": True, "tags": ("кухни",), "accomplices": (BORIS,)},
-            {"accomplices": [BORIS], "priority": "high", "tags": ["кухни"], "requireResult": True},
+            {"important": True, "result_required": True, "accomplices": (BORIS,)},
+            {"accomplices": [BORIS], "priority": "high", "requireResult": True},
         ),
     ],
 )
@@ -276,6 +276,12 @@ def test_a_task_is_made_as_it_was_described(changes: dict[str, Any], more: dict[
     reply = checklist_task.answer(decision)
     assert reply.values == {"task_id": {"$ref": "task_0"}, "deadline": "2026-11-23T18:00:00+00:00"}
     assert reply.log == "Поставлена задача «Подготовиться», срок 23.11.2026 18:00"
+
+
+def test_a_task_with_tags_is_made_the_classic_way() -> None:
+    """A task of REST 3.0 has no such field (tasks/fields-rest-v3.md)."""
+    ((_, method, params, again, _),) = shape(checklist_task.act(checklist_task.decide(ordered(tags=("кухни",)))))
+    assert (method, params["fields"]["TAGS"], again) == ("tasks.task.add", ["кухни"], "look-up")
 
 
 def test_checklists_and_files_follow_the_task() -> None:

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from bitrix.scripted import Oauth, settings_text
 from bitrix.scripted import install as install_scripted
 
-from b24app.bitrix.oauth import Tokens
+from b24app.bitrix.oauth import Pair, Tokens
 from b24app.config import parse
 from b24app.engine.clock import Clock
 from b24app.engine.declare import Catalogue
@@ -226,7 +226,7 @@ def test_workers_who_meet_an_expired_token_together_ask_for_one_new_pair(machine
     settings = parse(settings_text(server.host, server.url))
     install_scripted(machines[0], "m", server.host)
     tokens = [Tokens(database, settings) for database in machines]
-    tokens[0].store("m", 1, "owner", "access-0", "refresh-0", NOW)
+    tokens[0].store("m", 1, "owner", Pair("access-0", "refresh-0", NOW))
     for number in range(1, 4):
         held = tokens[0].owner("m")
         got: list[str] = []

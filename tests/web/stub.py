@@ -44,6 +44,8 @@ class Stub:
         self.rest_v3 = True
         self.down = False
         self.client_id = CLIENT_ID
+        self.says_whose = True
+        """Whether app.info says whose a token is, as the SDKs read it, or has only what the documentation says."""
         self.asked: list[str] = []
         self.secrets_in_urls: list[str] = []
         self.lose_answers_of: set[str] = set()
@@ -90,14 +92,35 @@ class Stub:
         request.end_headers()
         request.wfile.write(data)
 
+    def _renewed(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """As in settings/oauth/auto-renewal.md."""
+        person = PEOPLE.get(str(body["refresh_token"]).removesuffix("-refresh") + "-access")
+        if person is None or body["client_id"] != self.client_id:
+            return 400, {"error": "invalid_grant", "error_description": "Invalid refresh token"}
+        PEOPLE["renewed-access"] = person
+        return 200, {
+            "access_token": "renewed-access",
+            "refresh_token": "renewed-refresh",
+            "expires_in": 3600,
+            "member_id": MEMBER_ID,
+            "user_id": int(person["ID"]),
+            "client_endpoint": f"{self.url}/rest/",
+            "domain": self.host,
+            "status": "L",
+        }
+
     def _answer(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any] | None]:
         if self.down:
             return 0, None
+        if path == "/oauth/token/":
+            return self._renewed(body)
         person = PEOPLE.get(str(body.get("auth", "")))
         if person is None:
             return 401, {"error": "invalid_token", "error_description": "no such token"}
-        if path == "/rest/app.info/":
+        if path == "/rest/app.info":
             self.asked.append("AS app.info")
+            if not self.says_whose:
+                return 200, {"result": self.app_info({}, person)}
             install = {
                 "installed": True,
                 "status": "L",

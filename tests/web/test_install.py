@@ -149,7 +149,23 @@ def test_who_is_no_administrator_of_this_portal_installs_nothing(
     assert rows(services, schema.tokens) == []
 
 
-def test_a_token_of_another_application_installs_nothing(client: FlaskClient, services: Services, stub: Stub) -> None:
+def test_an_authorization_server_that_says_no_more_than_documented_is_enough(
+    client: FlaskClient, services: Services, stub: Stub
+) -> None:
+    """By the page of app.info its answer does not say whose a token is: the frame's pair is renewed instead."""
+    stub.says_whose = False
+    assert 'data-ready="1"' in client.post("/install", data=frame("admin-access")).text
+    row = all_portals(services.database)[MEMBER_ID]
+    assert (row.host, row.client_endpoint, row.client_id) == (stub.host, f"{stub.url}/rest/", CLIENT_ID)
+    assert services.tokens.owner(MEMBER_ID).access == "renewed-access"
+    assert client.post("/install", data=frame("manager-access")).status_code == 403
+
+
+@pytest.mark.parametrize("says_whose", [True, False])
+def test_a_token_of_another_application_installs_nothing(
+    client: FlaskClient, services: Services, stub: Stub, says_whose: bool
+) -> None:
+    stub.says_whose = says_whose
     stub.client_id = "local.of.somebody.else"
     assert client.post("/install", data=frame("admin-access")).status_code == 403
     assert all_portals(services.database) == {}

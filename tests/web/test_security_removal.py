@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from b24app.bitrix.oauth import token_digest
+from b24app.bitrix.oauth import Pair, token_digest
 from b24app.config import parse
 from b24app.services import Services, build
 from b24app.store import schema
@@ -55,7 +55,7 @@ def services(tmp_path: Path, sqlite_file: Path, portal: Server, oauth: Oauth, re
     )
     made.redis.flushdb()
     install(made, portal)
-    made.tokens.store(MEMBER, 1, "owner", "access-0", "refresh-0", datetime.now(UTC) + HOUR)
+    made.tokens.store(MEMBER, 1, "owner", Pair("access-0", "refresh-0", datetime.now(UTC) + HOUR))
     yield made
     made.dispose()
 
@@ -240,7 +240,7 @@ def test_a_token_that_was_long_dead_proves_nothing(
 def test_a_living_spare_refutes_what_the_dead_owner_would_prove(
     services: Services, portal: Server, oauth: Oauth
 ) -> None:
-    services.tokens.store(MEMBER, 7, "spare", "spare", "spare-refresh", datetime.now(UTC) + HOUR)
+    services.tokens.store(MEMBER, 7, "spare", Pair("spare", "spare-refresh", datetime.now(UTC) + HOUR))
     portal.default = lambda request: ok({}) if request.body["auth"] == "spare" else STRANGER
     oauth.script = [refused(400, "invalid_grant")]
     removal.claim(services, MEMBER, erase=True)

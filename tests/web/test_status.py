@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from b24app.bitrix.oauth import Pair
 from b24app.pages import main
 from b24app.pages.frame import Look
 from b24app.services import Services, build
@@ -95,7 +96,7 @@ def test_events_tokens_limits_and_disks_are_counted(client: FlaskClient, service
         with services.database.write() as connection:
             tally.count_events(Memory(services.database, connection, MEMBER), found)
     for user_id, role in ((1, "owner"), (2, "spare"), (3, "spare")):
-        services.tokens.store(MEMBER, user_id, role, "access", "refresh", now() + timedelta(hours=1))  # type: ignore[arg-type]
+        services.tokens.store(MEMBER, user_id, role, Pair("access", "refresh", now() + timedelta(hours=1)))  # type: ignore[arg-type]
     table = schema.tokens
     with services.database.write() as connection:
         connection.execute(sa.update(table).where(table.c.user_id == 2).values(updated_at=now() - timedelta(days=160)))
