@@ -135,6 +135,7 @@ def test_k26_k27_its_commands_are_the_entry_the_card_the_task_and_the_note() -> 
     entry = {
         "type": "user",
         "ownerId": OLEG,
+        "auto_detect_section": "Y",
         "name": "Замер: Кухня",
         "from": "2026-11-26T10:00:00+03:00",
         "to": "2026-11-26T13:00:00+03:00",

@@ -281,7 +281,7 @@ def test_a_task_is_made_as_it_was_described(changes: dict[str, Any], more: dict[
 def test_a_task_with_tags_is_made_the_classic_way() -> None:
     """A task of REST 3.0 has no such field (tasks/fields-rest-v3.md)."""
     ((_, method, params, again, _),) = shape(checklist_task.act(checklist_task.decide(ordered(tags=("кухни",)))))
-    assert (method, params["fields"]["TAGS"], again) == ("tasks.task.add", ["кухни"], "look-up")
+    assert (method, params["fields"]["TAGS"], again) == ("tasks.task.add", ["кухни"], "look_up")
 
 
 def test_checklists_and_files_follow_the_task() -> None:

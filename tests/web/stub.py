@@ -94,13 +94,13 @@ class Stub:
 
     def _renewed(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """As in settings/oauth/auto-renewal.md."""
-        person = PEOPLE.get(str(body["refresh_token"]).removesuffix("-refresh") + "-access")
+        person = PEOPLE.get(str(body["refresh_token"]).removeprefix("refresh-of-"))
         if person is None or body["client_id"] != self.client_id:
             return 400, {"error": "invalid_grant", "error_description": "Invalid refresh token"}
         PEOPLE["renewed-access"] = person
         return 200, {
             "access_token": "renewed-access",
-            "refresh_token": "renewed-refresh",
+            "refresh_token": "refresh-of-renewed-access",
             "expires_in": 3600,
             "member_id": MEMBER_ID,
             "user_id": int(person["ID"]),

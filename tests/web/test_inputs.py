@@ -166,6 +166,7 @@ def test_labels_and_values_come_from_the_portal() -> None:
     assert options_of("UF_CRM_X", described) == (Option("45", "Дилер <b>"),)
     assert is_multiple(kind, described)
     assert known(field("email", "email"), described)
+    assert known(field("email", "email"), {})
     assert not known(field("string", "UF_CRM_Y"), described)
     known_options(("45",), options_of("UF_CRM_X", described))
     with pytest.raises(Mistyped):
