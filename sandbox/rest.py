@@ -32,6 +32,8 @@ from sandbox.server import Request, Response
 BATCH_SIZE = 50
 REQUEST_SECONDS = 60.0
 _TIMED_OUT = {"effect": "html", "status": 504}
+ENVELOPE = {"auth", "access_token", "auth_connector"}
+"""What clients add to every method's parameters."""
 SECRETS = {"auth", "access_token", "refresh_token", "client_secret", "application_token"}
 _REFERENCE = re.compile(r"\$result((?:\[[^\[\]]+\])+)")
 
@@ -65,27 +67,30 @@ def door_of(path: str) -> Door | None:
     return Door(name, webhook, v3)
 
 
-def read_parameters(request: Request) -> tuple[Any, bool]:
-    """(query and body as one tree, or the list of positional parameters; whether a JSON body was broken)."""
+def read_parameters(request: Request) -> tuple[Row, bool]:
+    """(query and body as one tree, positional parameters under 0, 1, ...; whether a JSON body was broken)."""
     query = php.parse_query(request.query)
     try:
         body = php.parse_body(request.body, request.headers.get("content-type", ""))
     except ValueError:
         return query, True
     if isinstance(body, list):
-        return (body if body else query), False
+        body = {str(place): value for place, value in enumerate(body)}
     if not isinstance(body, dict):
         return query, False
     return {**query, **body}, False
 
 
 def name_positional(entry: Method, params: Any) -> Row:
-    """Named parameters: a list, or a map that has only the keys 0..n-1, is read in the documented order."""
-    if isinstance(params, dict) and params and all(key.isdigit() for key in params):
-        params = [params[key] for key in sorted(params, key=int)]
-    if isinstance(params, list):
-        return dict(zip(entry.params, params, strict=False))
-    return dict(params)
+    """Named parameters: a list, or a map that has only the keys 0..n-1 besides the token, is read in the documented
+    order (data-encoding.md).
+    """
+    given = {str(place): value for place, value in enumerate(params)} if isinstance(params, list) else dict(params)
+    places = sorted((key for key in given if key.isdigit()), key=int)
+    envelope = {key: value for key, value in given.items() if key in ENVELOPE}
+    if not places or len(places) + len(envelope) < len(given):
+        return given
+    return envelope | dict(zip(entry.params, (given[key] for key in places), strict=False))
 
 
 def mask(value: Any) -> Any:
@@ -133,9 +138,7 @@ def authorize(portal: Portal, door: Door, params: Any, request: Request) -> Call
         if webhook is None or user is None or not user["ACTIVE"]:
             raise RestError("NO_AUTH_FOUND" if portal.settings.statuses == "docs" else "INVALID_CREDENTIALS")
         return Caller(user, None, webhook, None, frozenset(webhook["SCOPES"]), 7)
-    access = ""
-    if isinstance(params, dict):
-        access = plain(params.get("auth") or params.get("access_token") or "")
+    access = plain(params.get("auth") or params.get("access_token") or "")
     if not access:
         header = request.headers.get("authorization", "")
         access = header[7:].strip() if header[:7].lower() == "bearer " else ""
@@ -372,21 +375,23 @@ def _lookup(path: str, results: Row) -> Any:
 
 
 def run_batch(caller: Caller, outer: Call) -> Row:
-    """The five maps of a batch's result, [] where empty. Inner methods are charged one by one."""
+    """The five maps of a batch's result, [] where empty. Inner methods are charged one by one; those beyond the limit
+    end with an error each (batch.md).
+    """
     portal = outer.portal
     commands = _commands(outer.params)
-    if len(commands) > BATCH_SIZE:
-        raise RestError("ERROR_BATCH_LENGTH_EXCEEDED")
     halt = yes(outer.params.get("halt"))
     results: Row = {}
     errors: Row = {}
     totals: Row = {}
     following: Row = {}
     times: Row = {}
-    for label, command in commands:
+    for place, (label, command) in enumerate(commands):
         name, query = split_command(command)
         start, began = portal.now(), time.perf_counter()
         try:
+            if place >= BATCH_SIZE:
+                raise RestError("ERROR_BATCH_LENGTH_EXCEEDED")
             with portal.lock:
                 rule = faults.take(portal, [name], "before", inner=True)
             if rule is not None and rule["effect"] == "delay":

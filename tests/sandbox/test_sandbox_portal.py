@@ -122,8 +122,28 @@ def test_batch_answers_200_with_inner_errors_and_halts_on_demand(portal: Sandbox
     halted = portal.result("batch", {"cmd": commands, "halt": 1})
     assert halted["result"] == []
     assert list(halted["result_error"]) == ["a"]
-    too_many = portal.call("batch", {"cmd": {str(n): "profile" for n in range(51)}})
-    assert too_many["error"] == "ERROR_BATCH_LENGTH_EXCEEDED"
+    for halt, refused in ((0, 2), (1, 1)):
+        too_many = portal.result("batch", {"cmd": {f"c{n}": "profile" for n in range(52)}, "halt": halt})
+        assert len(too_many["result"]) == 50
+        assert {one["error"] for one in too_many["result_error"].values()} == {"ERROR_BATCH_LENGTH_EXCEEDED"}
+        assert len(too_many["result_error"]) == refused
+
+
+def test_positional_parameters_may_stand_beside_the_token(portal: Sandbox) -> None:
+    """As CRest and BX24.callMethod send them (settings/how-to-call-rest-api/data-encoding.md)."""
+    fields = {"TITLE": "Кухня", "RESPONSIBLE_ID": 1}
+    task = portal.result("tasks.task.add", {"fields": fields}, token=portal.token_of(1))["task"]["id"]
+    url, token = f"{portal.url}/rest/task.checklistitem.add", portal.token_of(1)
+    answers = [
+        requests.post(url, data={"0": task, "1[TITLE]": "Форма", "auth": token}, timeout=10),
+        requests.get(url, {"0": task, "1[TITLE]": "Адрес", "auth": token}, timeout=10),
+        requests.post(url, json={"0": task, "1": {"TITLE": "JSON"}, "auth": token}, timeout=10),
+        requests.post(url, params={"auth": token}, json=[task, {"TITLE": "Список"}], timeout=10),
+        requests.post(url, json=[task, {"TITLE": "Bearer"}], headers={"Authorization": f"Bearer {token}"}, timeout=10),
+    ]
+    assert [one.status_code for one in answers] == [200] * 5, [one.text for one in answers]
+    listed = portal.result("task.checklistitem.getlist", {"TASKID": task}, token=token)
+    assert {"Форма", "Адрес", "JSON", "Список", "Bearer"} <= {row["TITLE"] for row in listed}
 
 
 # --- CRM ------------------------------------------------------------------------------------------------------------
