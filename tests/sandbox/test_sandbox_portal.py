@@ -146,6 +146,15 @@ def test_positional_parameters_may_stand_beside_the_token(portal: Sandbox) -> No
     assert {"Форма", "Адрес", "JSON", "Список", "Bearer"} <= {row["TITLE"] for row in listed}
 
 
+def test_people_are_found_by_a_pattern(portal: Sandbox) -> None:
+    """The example of user-get.md: {"NAME": "Iv%"}."""
+    every = portal.result("user.get")
+    name = every[0]["NAME"]
+    alike = {one["ID"] for one in every if one["NAME"].startswith(name[:2])}
+    assert {one["ID"] for one in portal.result("user.get", {"FILTER": {"NAME": f"{name[:2]}%"}})} == alike
+    assert portal.result("user.get", {"FILTER": {"NAME": name[:2]}}) == []
+
+
 # --- CRM ------------------------------------------------------------------------------------------------------------
 
 
