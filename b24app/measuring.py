@@ -312,7 +312,7 @@ def order_of(portal: Portal, ref: ItemRef, asked: Mapping[str, Any]) -> Order | 
     if rules is None or process is None:
         return Nothing("в сценарии нет замеров / the playbook has no measurements")
     on = card_desk.process_on(portal, ref.entity_type_id) or ProcessOnPortal(process, ref.entity_type_id)
-    raw = card_desk.there_or_none(portal.read({"card": card_desk.card_read(ref)}), "card")
+    raw = card_desk.card_or_none(portal.read({"card": card_desk.card_read(ref)}), "card")
     if raw is None:
         return Nothing("элемента уже нет / the item is gone")
     named, text = str(asked.get("work") or "").strip(), str(asked.get("address") or "").strip()

@@ -655,8 +655,16 @@ def task_read(task_id: int) -> Read[PortalTask | None]:
     return Read(call, parse)
 
 
-def there_or_none(found: Found, label: str) -> Any:
-    """Returns the card or task, or None where the portal has it no more: of a task it says so in a refusal's words."""
+def card_or_none(found: Found, label: str) -> Any:
+    """Returns the card, or None where it is gone; that we may not see it any more is a refusal and proves nothing."""
+    try:
+        return found[label]
+    except NotFound:
+        return None
+
+
+def task_or_none(found: Found, label: str) -> Any:
+    """Returns the task, or None where the portal has it no more: it says so in the words of a refusal."""
     try:
         return found[label]
     except (NotFound, AccessDenied):

@@ -35,7 +35,8 @@ REDIS_URL_VARIABLE = "B24APP_REDIS_URL"
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 STEADY_SECONDS = 60.0
-STOP_SECONDS = 20.0
+STOP_SECONDS = 80.0
+"""A worker ends the request that is under way (78 s at most): killed amid it, nobody knows its outcome."""
 
 _SIGNALS = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT}
 _PR_SET_PDEATHSIG = 1

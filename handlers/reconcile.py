@@ -20,7 +20,7 @@ from b24app.bitrix.translate import number, phone_key, statistic_of
 from b24app.engine.declare import LATER, NORMAL, Nothing, TimerCall
 from b24app.engine.declare import Timer as TimerDeclaration
 from b24app.entities import DEAL, LEAD, ItemRef, PhoneCall
-from b24app.errors import AccessDenied, NotFound
+from b24app.errors import Permanent, PortalClosed
 from b24app.store import process_memory, tally, visits
 from b24app.store.memory import Memory
 from handlers.call_lost import end_data
@@ -102,8 +102,10 @@ def _rows(portal: Portal, name: str, entity_type_id: int, after: int) -> list[di
     method, params = _question(name, entity_type_id, {">id" if name == ITEMS else ">ID": after})
     try:
         return portal.read_all(method, params)
-    except (AccessDenied, NotFound):
-        return []  # a portal without telephony, or without this right, has nothing to reconcile there
+    except PortalClosed:
+        raise
+    except Permanent:
+        return []  # a portal without telephony, its scope or this right has nothing to reconcile there
 
 
 def _newest(portal: Portal, name: str, entity_type_id: int) -> int | None:
@@ -118,7 +120,9 @@ def _newest(portal: Portal, name: str, entity_type_id: int) -> int | None:
         params["order"] = {"id" if name == ITEMS else "ID": "DESC"}
     try:
         result = portal.rest.call(Call(method, params), reading=True).result
-    except (AccessDenied, NotFound):
+    except PortalClosed:
+        raise
+    except Permanent:
         return None
     rows = result.get("items", []) if isinstance(result, dict) else result
     return max((number(_id(row)) or 0 for row in rows), default=0)

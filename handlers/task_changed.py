@@ -88,7 +88,7 @@ def read(portal: Portal, call: EventCall) -> TaskChanged | VisitTask | Nothing:
         return facts
     asked: dict[str, reads.Read[Any]] = {"task": card_desk.task_read(task_id), "card": card_desk.card_read(ref)}
     found = portal.read(asked)
-    facts = replace(facts, task=card_desk.there_or_none(found, "task"), raw=card_desk.there_or_none(found, "card"))
+    facts = replace(facts, task=card_desk.task_or_none(found, "task"), raw=card_desk.card_or_none(found, "card"))
     rule = rule_of(on, row.rule)
     if (
         facts.task is None

@@ -88,10 +88,10 @@ def read(portal: Portal, call: TimerCall) -> Seen | Nothing:
     found = portal.read(asked, optional=frozenset({"client"}))
     seen = replace(
         seen,
-        raw=card_desk.there_or_none(found, "card"),
+        raw=card_desk.card_or_none(found, "card"),
         client=found.maybe("client", None),
         on_portal={
-            task.task_id: card_desk.there_or_none(found, f"task_{task.task_id}")
+            task.task_id: card_desk.task_or_none(found, f"task_{task.task_id}")
             for task in seen.open_tasks()
             if f"task_{task.task_id}" in found
         },

@@ -126,6 +126,7 @@ class ScriptedRest:
     keys: list[str | None] = field(default_factory=list)
     before: Callable[[list[Call]], None] = lambda _: None
     after: Callable[[list[Call]], None] = lambda _: None
+    before_sending: Callable[[], None] = lambda: None
     limits: Roomy = field(default_factory=Roomy)
 
     @property
@@ -178,6 +179,7 @@ class ScriptedRest:
         return found
 
     def _begin(self, calls: list[Call]) -> None:
+        self.before_sending()
         self.before(calls)
         self.requests.append(list(calls))
 

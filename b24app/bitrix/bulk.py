@@ -235,12 +235,7 @@ class _Guard:
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise _late(self._method)
-        self._rest.limits.take(
-            self._rest.member_id,
-            urgent=self._rest.urgent,
-            deadline_seconds=min(left, max(self._rest.wait_seconds, 60.0)),
-            methods=[self._method],
-        )
+        self._rest.take([self._method], min(left, max(self._rest.wait_seconds, 60.0)))
 
     def _observe(self, answer: dict[str, Any]) -> None:
         """Hands every command's time to the limits, and ends the job on the first command that failed."""

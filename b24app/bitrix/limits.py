@@ -57,12 +57,13 @@ local level = tonumber(redis.call('HGET', KEYS[1], 'level') or '0')
 local at = tonumber(redis.call('HGET', KEYS[1], 'at') or tostring(now))
 level = math.max(0, level - leak * math.max(0, now - at))
 if level + 1 > ceiling then return {1, math.ceil((level + 1 - ceiling) / leak * 1000), 0} end
-if redis.call('EXISTS', KEYS[2]) == 1 then
+local trial = redis.call('EXISTS', KEYS[2])
+if trial == 1 then
     if not redis.call('SET', KEYS[3], '1', 'NX', 'EX', ARGV[6]) then return {2, redis.call('PTTL', KEYS[3]), 0} end
 end
 redis.call('HSET', KEYS[1], 'level', string.format('%.6f', level + 1), 'at', string.format('%.6f', now))
 redis.call('EXPIRE', KEYS[1], 600)
-return {0, 0, 0}
+return {0, 0, trial}
 """
 
 _DRAIN = """
@@ -128,6 +129,7 @@ class Limits:
         self._next_at: dict[str, float] = {}
         self._parked: dict[tuple[str, str], datetime] = {}
         self._stopped: dict[str, tuple[str, float]] = {}
+        self._trials: set[str] = set()
 
     def ceiling(self, *, urgent: bool, bucket: Bucket = STANDARD) -> float:
         """Returns how many requests of ours may stand in the bucket at once."""
@@ -148,6 +150,8 @@ class Limits:
         while True:
             state, milliseconds, index = self._ask(member_id, urgent, names)
             if state == 0:
+                if index:
+                    self._trials.add(member_id)
                 return
             delay = max(0.001, milliseconds / 1000)
             if state == 2:
@@ -261,7 +265,12 @@ class Limits:
         """Lets requests pass again: a person did it, or a trial succeeded."""
         with self._lock:
             self._stopped.pop(member_id, None)
+            self._trials.discard(member_id)
         self._tell(lambda: self._redis.delete(_key(member_id, "stop"), _key(member_id, "trial")))
+
+    def on_trial(self, member_id: str) -> bool:
+        """Tells whether the portal is stopped and a request of this process was let through to try it."""
+        return member_id in self._trials
 
     def level(self, member_id: str) -> float:
         """Returns how full the bucket was at the last request, as far as we count; 0 where nobody knows."""
@@ -296,7 +305,7 @@ class Limits:
             if stopped:
                 self._stopped[member_id] = (stopped[0], now + TRIAL_SECONDS)
             self._next_at[member_id] = now + 1.0
-            return 0, 0, 0
+            return 0, 0, int(stopped is not None)
 
     def _resting(self) -> bool:
         return time.monotonic() < self._redis_rests_until

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -76,6 +76,8 @@ class Rest:
         self.member_id = member_id
         self.urgent = urgent
         self.wait_seconds = wait_seconds
+        self.before_sending: Callable[[], None] = _nothing
+        """Called when there is room and a request is about to leave, after what may have been a long wait."""
         self._session = session
         self._as = as_access_token
         self._token: Token | None = None
@@ -221,7 +223,7 @@ class Rest:
         name = methods[0] if path != "batch.json" else "batch"
         for _ in range(ROUNDS):
             access, endpoint = self._access(), self._endpoint()
-            self.limits.take(self.member_id, urgent=self.urgent, deadline_seconds=self.wait_seconds, methods=methods)
+            self.take(methods, self.wait_seconds)
             try:
                 reply = wire.post(
                     self._session or wire.shared_session(),
@@ -237,7 +239,7 @@ class Rest:
             if 300 <= reply.status < 400:
                 self.find_again(endpoint, done)
                 continue
-            answer = read_answer(reply, name)
+            answer = read_answer(reply, name, v3=path.startswith("api/"))
             if "error" not in answer:
                 self.works()
                 return answer, reply.headers
@@ -245,6 +247,11 @@ class Rest:
             if not self.mend(error, done):
                 raise self.told(error, methods)
         raise Temporary.after(f"{name}: портал отвечает по кругу / the portal answers in circles", wire.RETRY_DELAY)
+
+    def take(self, methods: list[str], deadline_seconds: float) -> None:
+        """Waits for room at the portal's limits, as `Limits.take` does; the request leaves right afterwards."""
+        self.limits.take(self.member_id, urgent=self.urgent, deadline_seconds=deadline_seconds, methods=methods)
+        self.before_sending()
 
     def mend(self, error: B24AppError, done: set[str]) -> bool:
         """Does what makes a refused request worth repeating and tells whether it did; `done` remembers what was tried.
@@ -312,7 +319,7 @@ class Rest:
 
     def works(self) -> None:
         """Notes that the portal answers: ends the alarm and the stop, if there were any."""
-        if clear_alarm(self.database, self.member_id, REST_ALARM):
+        if clear_alarm(self.database, self.member_id, REST_ALARM) or self.limits.on_trial(self.member_id):
             self.limits.resume(self.member_id)
 
     def _access(self) -> str:
@@ -351,17 +358,22 @@ class Rest:
         return error_of(0, code, words.replace(self._access(), "***"), method, retry_at=retry_at)
 
 
+def _nothing() -> None:
+    pass
+
+
 def _code(error: B24AppError) -> str:
     """The portal's code in capitals; what `error_of` took for expired_token is called that."""
     code = str(getattr(error, "code", "")).upper()
     return "EXPIRED_TOKEN" if "EXPIRED" in code and "TOKEN" in code else code
 
 
-def read_answer(reply: wire.Reply, method: str) -> dict[str, Any]:
+def read_answer(reply: wire.Reply, method: str, *, v3: bool = False) -> dict[str, Any]:
     """Returns the JSON object with `result` or `error` of an HTTP answer.
 
     OutcomeUnknown: HTML, cut or empty JSON with a good or a server's status. Temporary: a refusal without JSON (4xx).
-    NotFound: an address that the web server itself does not know (an old box without REST 3.0).
+    NotFound: an address of REST 3.0 that the web server itself does not know (an old box); a classic one is always
+    there, and 404 without JSON is a proxy whose portal is just being restarted.
     """
     try:
         answer = json.loads(reply.body)
@@ -372,7 +384,7 @@ def read_answer(reply: wire.Reply, method: str) -> dict[str, Any]:
     if isinstance(answer, dict) and "error" in answer:
         return answer
     words = f"{method}: HTTP {reply.status}, ответ не разобрать / the answer cannot be read"
-    if reply.status == 404:
+    if reply.status == 404 and v3:
         raise NotFound(words, code="ERROR_METHOD_NOT_FOUND")
     if 400 <= reply.status < 500:
         raise Temporary.after(words, wire.RETRY_DELAY)

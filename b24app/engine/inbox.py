@@ -17,7 +17,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -36,7 +36,8 @@ from b24app.store.memory import delivery_values
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=90)
-"""Longer than one request may take (65 s); renewed before each."""
+"""Longer than one request may take (78 s, bitrix/wire.py); renewed before each that leaves later than HELD_SECONDS."""
+HELD_SECONDS = 10.0
 CRASHES_ALLOWED = 4
 """A delivery whose worker died this often is put aside for a person: it must not kill the next one for ever."""
 KEEP_DONE = timedelta(days=30)
@@ -308,6 +309,21 @@ class Inbox:
         with self.database.write() as connection:
             self.write_back(connection, delivery, lease_until=_now() + self.lease)
 
+    def holder(self, delivery: Delivery) -> Callable[[], None]:
+        """Returns what to call before each request: it prolongs the lease that was not for HELD_SECONDS.
+
+        What it returns raises LostLease where somebody else works on the delivery by now: nothing leaves then.
+        """
+        held_at = time.monotonic()
+
+        def hold() -> None:
+            nonlocal held_at
+            if time.monotonic() - held_at >= min(HELD_SECONDS, self.lease.total_seconds() / 9):
+                self.renew(delivery)
+                held_at = time.monotonic()
+
+        return hold
+
     def write_back(self, connection: sa.Connection, delivery: Delivery, **values: Any) -> None:
         """Changes the delivery's row inside the caller's transaction, or raises LostLease."""
         changed = connection.execute(
@@ -406,17 +422,19 @@ class Inbox:
     def again(self, delivery_id: int, member_id: str) -> bool:
         """A person's «ещё раз» for a failed delivery: it waits again from where it stopped. False: no such one.
 
-        What the portal refused, and what needed that, is sent again: the person says that he mended the cause.
+        What the portal refused, and what needed that, is sent again: the person says that he mended the cause. What
+        was given up after it had perhaps left is looked up first.
         """
         revived = {"state": "waiting", "due_at": _now(), "crashes": 0, "failure": None}
         table = schema.commands
         with self.database.write() as connection:
             if not self._revive(connection, delivery_id, member_id, finished_at=None, **revived):
                 return False
+            in_doubt = sa.and_(table.c.state == "skipped", table.c.first_sent_at.is_not(None))
             connection.execute(
                 sa.update(table)
                 .where(table.c.delivery_id == delivery_id, table.c.state.in_(("failed", "skipped")))
-                .values(state="written", reason=None, finished_at=None)
+                .values(state=sa.case((in_doubt, "sent"), else_="written"), reason=None, finished_at=None)
             )
             return True
 

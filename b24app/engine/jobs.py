@@ -97,6 +97,11 @@ class _Worker(SimpleWorker):
             _run_unrung()
             raise
 
+    def handle_warm_shutdown_request(self) -> None:
+        """Ends the turn with the delivery that is being worked on: whoever asked waits for it, and then kills."""
+        super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]
+        _stopping.set()
+
     def set_shutdown_requested_date(self) -> None:
         """Says in Redis that a signal came; where Redis is away it must not raise, amid our work."""
         with contextlib.suppress(*AWAY):
@@ -104,6 +109,7 @@ class _Worker(SimpleWorker):
 
 
 _run_next: Callable[[], bool] | None = None
+_stopping = threading.Event()
 
 
 def work(run_next: Callable[[], bool], redis_url: str, *, burst: bool = False) -> None:
@@ -113,6 +119,7 @@ def work(run_next: Callable[[], bool], redis_url: str, *, burst: bool = False) -
     """
     global _run_next
     _run_next = run_next
+    _stopping.clear()
     try:
         worker = _Worker(
             [QUEUE],
@@ -131,7 +138,12 @@ def work(run_next: Callable[[], bool], redis_url: str, *, burst: bool = False) -
 def _run_unrung() -> None:
     """Works on what is due though nobody rang. A signal waits: RQ answers it with an error, wherever the work is."""
     came: list[int] = []
-    before = {number: signal.signal(number, lambda got, _: came.append(got)) for number in _SIGNALS}
+
+    def note(number: int, _: object) -> None:
+        came.append(number)
+        _stopping.set()
+
+    before = {number: signal.signal(number, note) for number in _SIGNALS}
     try:
         run(0)
     finally:
@@ -146,5 +158,5 @@ def run(delivery_id: int) -> None:
     if _run_next is None:
         raise RuntimeError(f"no runner in this process: ring of delivery {delivery_id}")
     until = time.monotonic() + TURN_SECONDS
-    while _run_next() and time.monotonic() < until:
+    while not _stopping.is_set() and _run_next() and time.monotonic() < until:
         pass

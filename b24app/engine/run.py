@@ -143,7 +143,10 @@ class Runner:
     # step 2 and 3
 
     def _work(self, delivery: Delivery) -> str:
+        if delivery.taken_over:
+            self._let_the_portal_end(delivery)
         portal = self.open_portal(delivery.member_id, delivery.priority <= URGENT)
+        portal.rest.before_sending = self.inbox.holder(delivery)
         if delivery.failure is not None:
             self._owe_answer(delivery, delivery.failure)
         elif delivery.decision is None:
@@ -394,7 +397,6 @@ class Runner:
 
     def _resolve_unknown(self, delivery: Delivery, portal: Portal, unknown: Sequence[Entry]) -> None:
         now = datetime.now(UTC)
-        self._let_the_portal_end(delivery, unknown, now)
         changes: dict[int, dict[str, Any]] = {}
         to_look_up = []
         for entry in unknown:
@@ -411,13 +413,16 @@ class Runner:
         if to_look_up:
             self._look_up(delivery, portal, to_look_up)
 
-    @staticmethod
-    def _let_the_portal_end(delivery: Delivery, unknown: Sequence[Entry], now: datetime) -> None:
-        """Postpones what a dead worker asked for a moment ago: the portal may still be at it, and would do it twice."""
-        sent = [e.first_sent_at for e in unknown if e.first_sent_at and isinstance(e.command.again, LookUp | Keyed)]
-        if delivery.taken_over and sent and now < max(sent) + REQUEST_LASTS:
+    def _let_the_portal_end(self, delivery: Delivery) -> None:
+        """Postpones what a dead worker asked for: the portal may still be at it, and would do it twice.
+
+        It may have left at any moment until now: the journal has the first attempt's time, and a request waits for room
+        before it leaves.
+        """
+        entries = self.journal.entries(delivery.id).values()
+        if any(entry.state == "sent" and isinstance(entry.command.again, LookUp | Keyed) for entry in entries):
             reason = "портал, может быть, ещё выполняет прежний запрос / the portal may still be at the former request"
-            raise Temporary(reason, retry_at=max(sent) + REQUEST_LASTS)
+            raise Temporary.after(reason, REQUEST_LASTS)
 
     def _look_up(self, delivery: Delivery, portal: Portal, unknown: Sequence[Entry]) -> None:
         """Asks the portal which of these were done; the others wait to be sent again.

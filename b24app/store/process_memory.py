@@ -266,7 +266,35 @@ def number_tasks(memory: Memory) -> None:
         if memory.connection.execute(sa.select(table.c.rule).where(mine, table.c.task_id == number)).first():
             memory.connection.execute(sa.delete(table).where(mine, table.c.task_id == stand_in))
         else:
-            memory.connection.execute(sa.update(table).where(mine, table.c.task_id == stand_in).values(task_id=number))
+            back = sa.case((table.c.state == "obsolete", "open"), else_=table.c.state)  # refused, then done after all
+            memory.connection.execute(
+                sa.update(table).where(mine, table.c.task_id == stand_in).values(task_id=number, state=back)
+            )
+    _give_up_refused(memory)
+
+
+def _give_up_refused(memory: Memory) -> None:
+    """Stand-ins of tasks that the portal refused for good keep no place: the stage asks for its task anew."""
+    tasks, commands, deliveries = schema.tasks, schema.commands, schema.deliveries
+    mine = sa.and_(tasks.c.member_id == memory.member_id, tasks.c.task_id < 0, tasks.c.state == "open")
+    waiting = memory.connection.execute(sa.select(tasks.c.task_id).where(mine)).scalars().all()
+    refused = (
+        memory.connection.execute(
+            sa.select(commands.c.delivery_id, commands.c.command)
+            .join(deliveries, deliveries.c.id == commands.c.delivery_id)
+            .where(
+                commands.c.delivery_id.in_({-one // PLACES for one in waiting}),
+                commands.c.state.in_(("failed", "skipped")),
+                deliveries.c.state.in_(("done", "failed")),
+            )
+        ).all()
+        if waiting
+        else []
+    )
+    labels = {(delivery_id, command["label"]) for delivery_id, command in refused}
+    over = [one for one in waiting if (-one // PLACES, f"task_{-one % PLACES}") in labels]
+    if over:
+        memory.connection.execute(sa.update(tasks).where(mine, tasks.c.task_id.in_(over)).values(state="obsolete"))
 
 
 def _answered(memory: Memory) -> Iterable[tuple[int, int]]:

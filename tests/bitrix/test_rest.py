@@ -113,6 +113,7 @@ def test_the_v3_error_shape_is_read(rest: Rest, portal: Server) -> None:
         (refused(500, "INTERNAL_SERVER_ERROR"), OutcomeUnknown),
         (Reply(429, b"slow down", content_type="text/html"), Temporary),
         (Reply(403, b"<html>forbidden</html>", content_type="text/html"), Temporary),
+        (Reply(404, b"404 page not found", content_type="text/plain"), Temporary),  # a proxy, its portal restarting
         (refused(400, "NOT_FOUND", "Элемент не найден"), NotFound),
         (refused(400, "ACCESS_DENIED"), AccessDenied),
         (refused(200, "ERROR_ARGUMENT"), Permanent),
@@ -333,6 +334,18 @@ def test_overload_stops_everything_until_the_portal_answers_again(
     assert rest.call(LEAD).result is True
     assert alarm_keys(database, member_id) == []
     assert limits.stopped(member_id) is None
+
+
+def test_a_trial_that_succeeds_ends_the_stop_though_its_alarm_is_gone(
+    rest: Rest, portal: Server, limits: Limits, member_id: str, redis: Any
+) -> None:
+    """The application was removed and installed again, or an older copy of the database was put back."""
+    limits.stop(member_id, "OVERLOAD_LIMIT")
+    redis.delete(f"b24app:limits:{member_id}:trial")  # ten minutes pass
+    assert rest.call(LEAD).result is True
+    assert limits.stopped(member_id) is None
+    assert rest.call(LEAD).result is True
+    assert len(portal.requests) == 2
 
 
 def test_an_operating_limit_parks_the_method_and_no_other(rest: Rest, portal: Server) -> None:

@@ -104,6 +104,32 @@ jobs.work(run_next, sys.argv[1])
 """
 
 
+NEVER_DONE = """
+import sys, time
+from b24app.engine import jobs
+
+def run_next() -> bool:
+    print("turn", flush=True)
+    time.sleep(0.2)
+    return True
+
+jobs.work(run_next, sys.argv[1])
+"""
+
+
+def test_a_worker_that_is_told_to_stop_ends_with_the_delivery_it_is_at(redis_url: str) -> None:
+    """However many wait: whoever told it would kill it in the end, amid a request."""
+    Doorbell(queue_of(redis_url).connection).ring(1)
+    command = [sys.executable, "-c", NEVER_DONE, redis_url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as worker:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == b"turn\n"
+        began = time.monotonic()
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(50) == 0
+    assert time.monotonic() - began < 50  # its turn would last a minute
+
+
 def test_a_worker_works_without_redis_from_the_start_and_from_its_death_on(tmp_path: Path) -> None:
     turns = tmp_path / "turns"
 

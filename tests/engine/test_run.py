@@ -15,13 +15,14 @@ from scripted_portal import MEMBER, Bench, ScriptedRest, cut
 from b24app.bitrix import commands as write
 from b24app.bitrix.calls import Answer, Call
 from b24app.bitrix.commands import Command, Made, Once
-from b24app.engine import run
+from b24app.engine import inbox, run
 from b24app.engine.declare import Catalogue, EventCall, Handler, Nothing, Property, Reply, Robot, RobotCall
 from b24app.engine.inbox import Inbox
 from b24app.entities import LEAD, ItemRef
 from b24app.errors import AccessDenied, NotFound, Permanent, PortalClosed, Temporary
-from b24app.store import schema
+from b24app.store import process_memory, schema
 from b24app.store.database import Database
+from b24app.store.memory import Memory
 from b24app.store.portals import portal_of
 from b24app.store.restored import doubt_what_was_under_way
 
@@ -261,21 +262,25 @@ def test_a_worker_that_dies_anywhere_leaves_one_of_everything(
     assert set(states(bench, id).values()) == {"done"}
 
 
+@pytest.mark.parametrize("tried_before", [False, True])
 def test_what_a_dead_worker_asked_for_is_looked_up_once_the_portal_must_be_through(
-    bench: Bench, portal: Portal, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, portal: Portal, monkeypatch: pytest.MonkeyPatch, tried_before: bool
 ) -> None:
     offer(bench, handlers=(handler([CARD]),))
     id = bench.event("E", "lead:42", {})
+    if tried_before:  # there was no room then; the journal keeps the time of that attempt
+        bench.rest.before = _away
+        bench.run()
+        bench.rest.before = lambda _: None
+        sent_hours_ago(bench, 0.5)
+        now_due(bench)
     with dying(bench, monkeypatch, "before_send"):
         bench.run()
     bench.run()
     assert id is not None
-    (entry,) = bench.runner.journal.entries(id).values()
-    assert entry.first_sent_at is not None
-    assert (delivery(bench, id)["state"], delivery(bench, id)["due_at"]) == (
-        "waiting",
-        entry.first_sent_at + run.REQUEST_LASTS,
-    )
+    row = delivery(bench, id)
+    assert row["state"] == "waiting"
+    assert row["due_at"] > datetime.now(UTC) + run.REQUEST_LASTS - timedelta(seconds=5)
     assert bench.rest.sent == []
     portal.crm_timeline_comment_add(CARD.call.params)  # the request of the dead one has its effect only now
     again(bench)
@@ -544,6 +549,20 @@ def test_a_refusal_stops_the_batch_and_the_rest_goes_on_without_what_needs_it(be
     assert bench.rest.sent == ["crm.item.list", "crm.item.update", "im.notify.personal.add"]
 
 
+def test_what_was_given_up_in_doubt_is_looked_up_when_a_person_says_again(bench: Bench, portal: Portal) -> None:
+    id = held_back(bench, [CARD], lost="crm.timeline.comment.add")
+    with bench.database.write() as connection:
+        dead = {"state": "running", "crashes": 9, "lease_until": datetime(2020, 1, 1, tzinfo=UTC)}
+        connection.execute(sa.update(schema.deliveries).values(dead))
+    bench.run()
+    again(bench)
+    assert (delivery(bench, id)["state"], states(bench, id)) == ("failed", {"card": "skipped"})
+    assert bench.inbox.again(id, MEMBER)
+    bench.run()
+    assert (delivery(bench, id)["state"], len(portal.comments)) == ("done", 1)
+    assert bench.rest.sent == ["crm.timeline.comment.add", "crm.timeline.comment.list"]
+
+
 def test_what_failed_is_done_when_a_person_mended_the_cause(bench: Bench, portal: Portal) -> None:
     portal.errors["crm.item.update"] = [AccessDenied("нельзя менять этот лид")]
     id = do(bench, [*RESPONSIBLE, replace(CARD, needs=("responsible",)), NOTICE])
@@ -552,6 +571,27 @@ def test_what_failed_is_done_when_a_person_mended_the_cause(bench: Bench, portal
     assert delivery(bench, id)["state"] == "done"
     assert portal.items[0]["assignedById"] == 11
     assert (len(portal.comments), bench.rest.sent.count("im.notify.personal.add")) == (1, 1)
+
+
+def test_a_task_that_the_portal_refused_keeps_no_place_until_it_is_made_after_all(bench: Bench, portal: Portal) -> None:
+    portal.errors["tasks.task.add"] = [Permanent("сотрудник уволен")]
+    id = do(bench, [replace(TASK, label="task_0")])
+
+    def kept() -> tuple[int, str]:
+        with bench.database.write() as connection:
+            memory = Memory(bench.database, connection, MEMBER)
+            process_memory.number_tasks(memory)
+            (row,) = process_memory.tasks_of(memory, "lead:42")
+            return row.task_id, row.state
+
+    with bench.database.write() as connection:
+        memory = Memory(bench.database, connection, MEMBER, delivery_id=id)
+        stand_in = process_memory.awaited_number(memory, 0)
+        process_memory.add_task(memory, task_id=stand_in, entity="lead:42", rule="call", stage="s", round=1)
+    assert kept() == (stand_in, "obsolete")
+    assert bench.inbox.again(id, MEMBER)
+    bench.run()
+    assert kept() == (int(portal.tasks[0]["id"]), "open")
 
 
 def test_passing_trouble_inside_a_batch_keeps_what_was_done(bench: Bench, portal: Portal) -> None:
@@ -719,6 +759,51 @@ def test_whoever_lost_the_lease_writes_nothing_back(bench: Bench, database: Data
     assert id is not None
     assert (delivery(bench, id)["state"], delivery(bench, id)["decision"]) == ("running", None)
     assert bench.rest.requests == []
+
+
+def test_the_lease_is_prolonged_before_a_request_leaves(
+    bench: Bench, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "HELD_SECONDS", 0.0)  # as if each had waited so long for room
+    left: list[timedelta] = []
+
+    def read(portal: Any, call: Any) -> Any:
+        for _ in range(3):
+            with database.write() as connection:
+                soon = datetime.now(UTC) + timedelta(seconds=1)
+                connection.execute(sa.update(schema.deliveries).values(lease_until=soon))
+            portal.rest.call(Call("crm.item.list", {"filter": {}}))
+            with database.read() as connection:
+                until = connection.execute(sa.select(schema.deliveries.c.lease_until)).scalar_one()
+            left.append(until - datetime.now(UTC))
+        return call
+
+    offer(bench, handlers=(handler([CARD], read),))
+    bench.event("E", "lead:42", {})
+    assert bench.runner.run_next()
+    assert len(left) == 3
+    assert all(one > inbox.LEASE - timedelta(seconds=10) for one in left)
+
+
+def test_whoever_lost_the_lease_while_he_waited_for_room_sends_nothing(
+    bench: Bench, database: Database, portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thief = Inbox(database)
+    mark_sent = bench.runner.journal.mark_sent
+
+    def steal(*arguments: Any) -> Any:
+        marked = mark_sent(*arguments)
+        monkeypatch.setattr(inbox, "HELD_SECONDS", 0.0)
+        with database.write() as connection:
+            connection.execute(sa.update(schema.deliveries).values(lease_until=datetime(2020, 1, 1, tzinfo=UTC)))
+        assert thief.claim() is not None
+        return marked
+
+    monkeypatch.setattr(bench.runner.journal, "mark_sent", steal)
+    offer(bench, handlers=(handler([CARD]),))
+    bench.event("E", "lead:42", {})
+    assert bench.runner.run_next()
+    assert (bench.rest.requests, portal.comments) == ([], [])
 
 
 # robots: a stage waits for every one of them

@@ -15,7 +15,7 @@ from scripted_portal import ANNA, BORIS, HEAD, MEMBER, OWNER, VERA, Bench, Scrip
 
 from b24app.engine.clock import Clock
 from b24app.engine.declare import Catalogue
-from b24app.errors import AccessDenied
+from b24app.errors import AccessDenied, NotFound, Permanent
 from b24app.store import schema
 from b24app.store.database import Database
 from b24app.store.memory import Memory
@@ -494,6 +494,21 @@ def test_what_stood_there_before_us_is_left_alone_and_what_no_event_told_is_foun
     id = company.make()
     company.call("c1", "304", of=("LEAD", id))
     look(bench)
+    look(bench)
+    assert [(task["responsibleId"], task["crmItemIds"]) for task in company.tasks] == [(ANNA, [f"L_{id}"])]
+
+
+@pytest.mark.usefixtures("lists")
+@pytest.mark.parametrize(
+    "refusal",
+    [Permanent("нет права", code="insufficient_scope"), NotFound("нет метода", code="ERROR_METHOD_NOT_FOUND")],
+)
+def test_a_portal_without_telephony_is_reconciled_all_the_same(
+    bench: Bench, company: Company, refusal: Permanent
+) -> None:
+    company.errors["voximplant.statistic.get"] = refusal
+    look(bench)
+    id = company.make()
     look(bench)
     assert [(task["responsibleId"], task["crmItemIds"]) for task in company.tasks] == [(ANNA, [f"L_{id}"])]
 
