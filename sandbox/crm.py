@@ -1,8 +1,9 @@
 """CRM items: leads 1, deals 2, contacts 3, companies 4, quotes 7, smart processes from 128 on.
 
 Their fields, saving with history and events, who may what. Records live in portal["1"], portal["2"] ... under the
-names of the classic methods (STATUS_ID, ASSIGNED_BY_ID); times are unix seconds, flags Y/N, lists lists. Phones and
-e-mails are under "FM" as {ID, TYPE_ID, VALUE_TYPE, VALUE}. A smart process is a record of portal["types"].
+names of the classic methods (STATUS_ID, ASSIGNED_BY_ID); times are unix seconds, dates the midnight of their day in
+UTC, flags Y/N, lists lists. Phones and e-mails are under "FM" as {ID, TYPE_ID, VALUE_TYPE, VALUE}. A smart process is a
+record of portal["types"].
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sandbox import delivery
-from sandbox.filters import Column, to_time
+from sandbox.filters import Column, day_of, to_day, to_time
 from sandbox.method import Actor, RestError, Row, as_int, as_list, as_map, plain, yes
 from sandbox.portal import Portal
 
@@ -132,13 +133,11 @@ class Field:
 
     @property
     def kind(self) -> str:
-        """The kind of a list's column."""
-        if "m" in self.flags:
-            return "int" if self.type != "string" else "text"
+        """The kind of a list's column, of each value when there are several."""
         if self.type in ("double", "money"):
             return "float"
         if self.type in ("datetime", "date"):
-            return "time"
+            return "time" if self.type == "datetime" else "date"
         if self.type in ("char", "boolean"):
             return "flag"
         return (
@@ -495,8 +494,8 @@ def parse(portal: Portal, one: Field, value: Any) -> Any:
         return number
     if one.kind == "flag":
         return "Y" if yes(value) else "N"
-    if one.kind == "time":
-        moment = to_time(value, portal.zone())
+    if one.kind in ("time", "date"):
+        moment = (to_time if one.kind == "time" else to_day)(value, portal.zone())
         if moment is None:
             raise _not_valid(one)
         return moment
@@ -517,7 +516,9 @@ def _not_valid(one: Field) -> RestError:
 
 def item_value(portal: Portal, one: Field, value: Any) -> Any:
     """The value as crm.item prints it: numbers as numbers, flags Y/N, times ISO 8601."""
-    if one.kind == "time" and not isinstance(value, list):
+    if isinstance(value, list):
+        return [item_value(portal, one, each) for each in value]
+    if one.kind in ("time", "date"):
         return portal.iso(value)
     if one.type == "double" and isinstance(value, float) and value.is_integer():
         return int(value)
@@ -528,7 +529,7 @@ def classic_value(portal: Portal, one: Field, value: Any) -> Any:
     """The value as crm.lead.* prints it: everything a string or null."""
     if isinstance(value, list):
         return [classic_value(portal, one, each) if not isinstance(each, dict) else each for each in value]
-    if one.kind == "time":
+    if one.kind in ("time", "date"):
         return portal.iso(value) or ""
     if value is None or isinstance(value, (str, dict)):
         return value
@@ -836,10 +837,11 @@ def create(
         row[SEMANTIC[kind]] = _semantic(portal, kind, row)
         row["MOVED_BY_ID"], row["MOVED_TIME"] = row["CREATED_BY_ID"], row["DATE_CREATE"]
         row["PREVIOUS_STAGE_ID"] = None
-        _closing(kind, row, row["DATE_CREATE"])
+        _closing(portal, kind, row, row["DATE_CREATE"])
     if kind == DEAL:
-        row["BEGINDATE"] = row["BEGINDATE"] or now // 86400 * 86400
-        row["CLOSEDATE"] = row["CLOSEDATE"] or now // 86400 * 86400 + 7 * 86400
+        today = day_of(now, portal.zone())
+        row["BEGINDATE"] = row["BEGINDATE"] or today
+        row["CLOSEDATE"] = row["CLOSEDATE"] or today + 7 * 86400
     if kind == CONTACT and not plain(row["NAME"]) and not plain(row["LAST_NAME"]):
         raise RestError("CRM_FIELD_ERROR_REQUIRED", 'Не заполнено обязательное поле "Имя" или "Фамилия"')
     portal[kind].add(row)
@@ -904,7 +906,7 @@ def _link(kind: int, row: Row, values: Row) -> None:
             row[several] = [row[single], *rest] if row[single] else []
 
 
-def _closing(kind: int, row: Row, now: float) -> None:
+def _closing(portal: Portal, kind: int, row: Row, now: float) -> None:
     done = row[SEMANTIC[kind]] in ("S", "F")
     if kind == LEAD:
         row["DATE_CLOSED"] = (row["DATE_CLOSED"] or now) if done else None
@@ -913,7 +915,7 @@ def _closing(kind: int, row: Row, now: float) -> None:
     elif kind == DEAL:
         row["CLOSED"] = "Y" if done else "N"
         if done:
-            row["CLOSEDATE"] = now // 86400 * 86400
+            row["CLOSEDATE"] = day_of(now, portal.zone())
         row["IS_NEW"] = "Y" if row["STAGE_ID"].rpartition(":")[2] == "NEW" else "N"
 
 
@@ -979,7 +981,7 @@ def update(portal: Portal, kind: int, row: Row, values: Row, comms: list[Row] | 
         row[SEMANTIC[kind]] = probe[SEMANTIC[kind]]
         row["MOVED_TIME"], row["MOVED_BY_ID"] = now, actor.user_id or row["MOVED_BY_ID"]
         row["PREVIOUS_STAGE_ID"] = was[STAGE[kind]]
-        _closing(kind, row, now)
+        _closing(portal, kind, row, now)
         _history(portal, kind, row, 3 if row[SEMANTIC[kind]] in ("S", "F") else 2, now)
     changes = {key: {"from": was[key], "to": row.get(key)} for key in new}
     portal.effect("update", WORD[kind].lower(), row["ID"], actor.user_id, actor.via, changes=changes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.method import Page, RestError, Row, as_int, as_list, as_map, plain
@@ -20,7 +20,7 @@ PREFIXES = ("!=%", "!%=", "!=", "!@", "!%", "!><", "><", ">=", "<=", "=%", "%=",
 class Column:
     """How one field is compared and printed.
 
-    kind: int, float, text, flag (Y/N), time (unix seconds inside, ISO outside), date, list (several values).
+    kind: int, float, text, flag (Y/N), time (unix seconds inside, ISO outside), date (as `day_of` makes it).
     read: makes the value from a record; by default the record's own value under `name`.
     """
 
@@ -64,6 +64,21 @@ def to_time(value: Any, zone: Any) -> float | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
 
 
+def day_of(at: float, zone: Any) -> float:
+    """The calendar day of that moment in that zone, as its midnight in UTC.
+
+    The pages print a date so: 2024-08-30T02:00:00+02:00 at a portal of +02:00 (crm-deal-get.md, BEGINDATE).
+    """
+    day = datetime.fromtimestamp(at, zone)
+    return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+
+
+def to_day(value: Any, zone: Any) -> float | None:
+    """As `to_time`, of which only the calendar day is left; a number is a day already."""
+    moment = to_time(value, zone)
+    return moment if moment is None or not isinstance(value, str) else day_of(moment, zone)
+
+
 def comparable(column: Column, value: Any, zone: Any) -> Any:
     """A filter's value or a record's value in the form in which this column compares; None for empty."""
     if value is None or value == "" or (value is False and column.kind != "flag"):
@@ -76,8 +91,10 @@ def comparable(column: Column, value: Any, zone: Any) -> Any:
             return float(plain(value))
         except ValueError:
             return None
-    if column.kind in ("time", "date"):
+    if column.kind == "time":
         return to_time(value, zone)
+    if column.kind == "date":
+        return to_day(value, zone)
     if column.kind == "flag":
         text = plain(value).upper()
         return {"1": "Y", "TRUE": "Y", "": "N", "0": "N", "FALSE": "N"}.get(text, text)

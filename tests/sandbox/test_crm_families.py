@@ -343,3 +343,37 @@ def test_the_first_pipeline_may_not_be_deleted_and_a_filled_one_neither(rest: Re
     rest("crm.deal.delete", id=deal)
     rest("crm.category.delete", entityTypeId=2, id=category)
     assert rest("crm.status.list", filter={"ENTITY_ID": f"DEAL_STAGE_{category}"}) == []
+
+
+# --- values of fields -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def custom(rest: Rest) -> Rest:
+    """Deals of the portal have custom fields: UF_CRM_DAY, UF_CRM_DAYS, UF_CRM_FILE, UF_CRM_FILES, UF_CRM_FLAG."""
+    for name, type_id, multiple in (
+        ("DAY", "date", "N"), ("DAYS", "date", "Y"), ("FILE", "file", "N"), ("FILES", "file", "Y"),
+        ("FLAG", "boolean", "N"),
+    ):  # fmt: skip
+        rest("crm.deal.userfield.add", fields={"FIELD_NAME": name, "USER_TYPE_ID": type_id, "MULTIPLE": multiple})
+    return rest
+
+
+@pytest.mark.parametrize(
+    "given", ["2030-08-30", "30.08.2030", "2030-08-30T15:20:00+03:00", "2030-08-29T22:30:00+00:00"]
+)
+def test_a_date_keeps_only_its_day(custom: Rest, given: str) -> None:
+    shown = "2030-08-30T03:00:00+03:00"  # midnight of UTC at the portal's offset, crm-deal-get.md
+    fields = {"TITLE": "x", "BEGINDATE": given, "CLOSEDATE": given, "UF_CRM_DAY": given, "UF_CRM_DAYS": [given]}
+    deal = custom("crm.deal.get", id=custom("crm.deal.add", fields=fields))
+    assert [deal[name] for name in fields if name != "TITLE"] == [shown, shown, shown, [shown]]
+    item = custom("crm.item.add", entityTypeId=2, fields={"begindate": given, "ufCrmDays": [given]})["item"]
+    assert (item["begindate"], item["ufCrmDays"]) == (shown, [shown])
+    contact = custom("crm.contact.add", fields={"NAME": "x", "BIRTHDATE": given})
+    assert custom("crm.contact.get", id=contact)["BIRTHDATE"] == shown
+    for border, count in (("", 2), ("@", 2), ("!", 0), (">", 0), (">=", 2), ("<", 0), ("<=", 2)):
+        new = {">ID": int(deal["ID"]) - 1}
+        for name in ("BEGINDATE", "UF_CRM_DAYS"):
+            assert len(custom("crm.deal.list", filter={**new, border + name: given})) == count, border
+        found = custom("crm.item.list", entityTypeId=2, filter={">=id": deal["ID"], border + "begindate": given})
+        assert len(found["items"]) == count, border
