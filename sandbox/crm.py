@@ -2,12 +2,13 @@
 
 Their fields, saving with history and events, who may what. Records live in portal["1"], portal["2"] ... under the
 names of the classic methods (STATUS_ID, ASSIGNED_BY_ID); times are unix seconds, dates the midnight of their day in
-UTC, flags Y/N, lists lists. Phones and e-mails are under "FM" as {ID, TYPE_ID, VALUE_TYPE, VALUE}. A smart process is a
-record of portal["types"].
+UTC, flags Y/N, lists lists, files ids of portal["files"]. Phones and e-mails are under "FM" as {ID, TYPE_ID,
+VALUE_TYPE, VALUE}. A smart process is a record of portal["types"].
 """
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -386,7 +387,7 @@ def user_field(row: Row) -> Field:
     name = row["FIELD_NAME"]
     return Field(
         name, camel_of(name), USER_TYPES.get(row["USER_TYPE_ID"], "string"), "m" if row["MULTIPLE"] == "Y" else "",
-        title=name, user=row,
+        title=name, user=row, default=[] if row["MULTIPLE"] == "Y" else None,
     )  # fmt: skip
 
 
@@ -459,11 +460,15 @@ def can_delete(user: Row, kind: int, row: Row) -> bool:
 # --- values ---------------------------------------------------------------------------------------------------------
 
 
-def parse(portal: Portal, one: Field, value: Any) -> Any:
-    """The inner value of what a caller gave. RestError CRM_FIELD_ERROR_VALUE_NOT_VALID when it is none of the type."""
+def parse(portal: Portal, one: Field, value: Any, names: str = "item") -> Any:
+    """The inner value of what a caller gave. RestError CRM_FIELD_ERROR_VALUE_NOT_VALID when it is none of the type.
+
+    Files differ by `names` ("item" or "classic"); an uploaded one is {NAME, CONTENT} until `create` or `update`.
+    """
     if "m" in one.flags:
         if isinstance(value, (dict, list)):
-            listed = as_list(value)
+            alone = isinstance(value, dict) and one.type == "file" and not {"fileData", "id"}.isdisjoint(value)
+            listed = [value] if alone else as_list(value)
         elif value in (None, "", False):
             listed = []
         else:
@@ -471,13 +476,15 @@ def parse(portal: Portal, one: Field, value: Any) -> Any:
                 "100", f"Expected iterable value for multiple field, but got '{type(value).__name__}' instead"
             )
         single = Field(one.name, one.camel, one.type, "", one.status, one.title)
-        return [parsed for parsed in (parse(portal, single, each) for each in listed) if parsed not in (None, "", 0)]
+        return [
+            parsed for parsed in (parse(portal, single, each, names) for each in listed) if parsed not in (None, "", 0)
+        ]
+    if one.type == "file":
+        return _sent_file(value, names)
     if value is None or value == "":
         return (
             one.default if one.type in ("double", "char") or _reference(one) else None if value is None else _blank(one)
         )
-    if one.type == "file":
-        return value
     if isinstance(value, (dict, list)):
         raise _not_valid(one)
     if one.type == "double":
@@ -528,7 +535,7 @@ def item_value(portal: Portal, one: Field, value: Any) -> Any:
 def classic_value(portal: Portal, one: Field, value: Any) -> Any:
     """The value as crm.lead.* prints it: everything a string or null."""
     if isinstance(value, list):
-        return [classic_value(portal, one, each) if not isinstance(each, dict) else each for each in value]
+        return [classic_value(portal, one, each) for each in value]
     if one.kind in ("time", "date"):
         return portal.iso(value) or ""
     if value is None or isinstance(value, (str, dict)):
@@ -536,6 +543,69 @@ def classic_value(portal: Portal, one: Field, value: Any) -> Any:
     if one.type == "double":
         return f"{value:.2f}"
     return plain(value)
+
+
+def _sent_file(given: Any, names: str) -> Row | int | None:
+    """An uploaded file as {NAME, CONTENT}, the id of a file to keep, or None for every other value.
+
+    crm.item takes [name, base64], the older methods {fileData: [name, base64]} (files/how-to-upload-files.md). "An
+    incorrect request format does not raise a method error" (files/how-to-update-files.md).
+    """
+    if isinstance(given, dict) and "id" in given:
+        return as_int(given["id"])
+    pair = as_list(as_map(given).get("fileData") if names == "classic" else given)
+    if len(pair) != 2 or not all(isinstance(each, str) and each for each in pair):
+        return None
+    try:
+        base64.b64decode(pair[1])
+    except ValueError:
+        return None
+    return {"NAME": pair[0], "CONTENT": pair[1]}
+
+
+def _with_files(portal: Portal, kind: int, values: Row, row: Row) -> Row:
+    """`values` with the ids of files: uploaded ones are stored, others stay when they are the item's own already."""
+    made = dict(values)
+    for key, one in fields_of(portal, kind).items():
+        if one.type == "file" and key in values:
+            own, given = as_list(row.get(key)), values[key] if "m" in one.flags else [values[key]]
+            ids = [
+                portal["files"].add({**each, "KEY": portal.secret(24)})["ID"] if isinstance(each, dict) else each
+                for each in given if isinstance(each, dict) or each in own
+            ]  # fmt: skip
+            made[key] = ids if "m" in one.flags else ids[0] if ids else None
+    return made
+
+
+def _files_of(portal: Portal, kind: int, row: Row) -> set[int]:
+    fields = fields_of(portal, kind).items()
+    return {number for key, one in fields if one.type == "file" for number in as_list(row.get(key))}
+
+
+def _shown_file(portal: Portal, kind: int, row: Row, one: Field, number: int, *, item: bool) -> Row:
+    """A file as crm.item shows it (universal/object-fields.md) or the older methods (how-to-add-lead-with-files.md).
+
+    `urlMachine` and `downloadUrl` carry the file's own key, where a real portal's carry the token of whoever asked.
+    """
+    key = portal["files"].rows[number]["KEY"]
+    if item:
+        place = f"SITE_ID=s1&entityTypeId={kind}&id={row['ID']}&fieldName={one.key}&fileId={number}"
+        return {
+            "id": number,
+            "url": f"{portal.url}/bitrix/services/main/ajax.php?action=crm.controller.item.getFile&{place}",
+            "urlMachine": f"{portal.url}/rest/crm.controller.item.getFile.json?token=crm%7C{number}%7C{key}",
+        }
+    address = f"/bitrix/components/bitrix/crm.{WORD[kind].lower()}.show/show_file.php"
+    place = f"ownerId={row['ID']}&fieldName={one.key}&dynamic={'Y' if one.user else 'N'}&fileId={number}"
+    return {"id": number, "showUrl": f"{address}?{place}", "downloadUrl": f"{address}?auth={key}&{place}"}
+
+
+def _shown(portal: Portal, kind: int, row: Row, one: Field, *, item: bool) -> Any:
+    value = row.get(one.key, one.default)
+    if one.type != "file":
+        return (item_value if item else classic_value)(portal, one, value)
+    files = [_shown_file(portal, kind, row, one, number, item=item) for number in as_list(value)]
+    return files if "m" in one.flags else files[0] if files else None
 
 
 def flat(row: Row, alias: str) -> str:
@@ -554,7 +624,7 @@ def as_item(portal: Portal, kind: int, row: Row, *, original: bool = False, only
             continue
         name = one.name if original and one.user else one.camel
         if only is None or one.camel in only or name in only:
-            made[name] = None if one.flags in ("x", "h") else item_value(portal, one, row.get(one.key, one.default))
+            made[name] = None if one.flags in ("x", "h") else _shown(portal, kind, row, one, item=True)
     if only is None or "searchContent" in only:
         words = [str(row["ID"]), *(plain(row.get(name)) for name in ("TITLE", "NAME", "LAST_NAME"))]
         made["searchContent"] = " ".join(word for word in [*words, *(one["VALUE"] for one in row["FM"])] if word)
@@ -589,8 +659,10 @@ def as_classic(portal: Portal, kind: int, row: Row, only: set[str] | None = None
         hidden = not one.name or name in _ITEM_ONLY or (kind == COMPANY and name == "CONTACT_ID")
         if hidden and (only is None or name not in only):
             continue
+        if only is None and one.type == "file" and one.user and row.get(name, one.default) is None:
+            continue  # "the single field does not appear in the response at all" (how-to-add-lead-with-files.md)
         if only is None or name in only:
-            made[name] = classic_value(portal, one, row.get(name, one.default))
+            made[name] = _shown(portal, kind, row, one, item=False)
     for type_id in MULTIFIELDS:
         values = [
             {"ID": str(one["ID"]), "VALUE_TYPE": one["VALUE_TYPE"], "VALUE": one["VALUE"], "TYPE_ID": type_id}
@@ -820,6 +892,7 @@ def create(
         return _create_converted(portal, values, comms, actor, defer)
     now = portal.now()
     row: Row = {one.key: _default(one) for one in fields_of(portal, kind).values() if "x" not in one.flags}
+    values = _with_files(portal, kind, values, row)
     row.update({"FM": [], **{key: value for key, value in values.items() if key in row}})
     row["DATE_CREATE"] = values.get("DATE_CREATE") or now
     row["DATE_MODIFY"] = row["LAST_ACTIVITY_TIME"] = row["DATE_CREATE"]
@@ -953,6 +1026,7 @@ def _create_converted(portal: Portal, values: Row, comms: list[Row], actor: Acto
 def update(portal: Portal, kind: int, row: Row, values: Row, comms: list[Row] | None, actor: Actor) -> bool:
     """Change an item; False and nothing else when every value is what it was. History, event, automation as due."""
     fields = fields_of(portal, kind)
+    values, files = _with_files(portal, kind, values, row), _files_of(portal, kind, row)
     new = {key: value for key, value in values.items() if key in fields and row.get(key, fields[key].default) != value}
     probe = {**row, **new}
     if any(key in new for key in ("CONTACT_ID", "CONTACT_IDS", "COMPANY_ID", "COMPANY_IDS")):
@@ -974,6 +1048,8 @@ def update(portal: Portal, kind: int, row: Row, values: Row, comms: list[Row] | 
     now = portal.now()
     was = {key: row.get(key) for key in new}
     row.update(new)
+    for number in files - _files_of(portal, kind, row):
+        portal["files"].remove(number)
     if _OTHER_SIDE.get(kind, ("",))[0] in new:
         _mirror(portal, kind, row, was[_OTHER_SIDE[kind][0]] or [])
     row["DATE_MODIFY"], row["MODIFY_BY_ID"] = now, actor.user_id or row["MODIFY_BY_ID"]
@@ -998,6 +1074,8 @@ def delete(portal: Portal, kind: int, row: Row, actor: Actor) -> None:
     """Remove an item with its comments and activities; its event comes after."""
     _forget(_index(portal), kind, row)
     portal[kind].remove(row["ID"])
+    for number in _files_of(portal, kind, row):
+        portal["files"].remove(number)
     from sandbox import automation
 
     automation.left(portal, kind, row)
@@ -1060,7 +1138,7 @@ def read_fields(portal: Portal, kind: int, given: Row, *, names: str, new: bool)
         keys = (one.camel, one.upper, one.name) if names == "item" else (one.name,)
         for key in keys:
             if key and key in given:
-                values[one.key] = parse(portal, one, given[key])
+                values[one.key] = parse(portal, one, given[key], names)
                 break
     if names == "item":
         return values, multifields_item(given.get("fm")) if "fm" in given else []

@@ -19,6 +19,7 @@ from sandbox.portal import Portal
 from sandbox.server import Request, Response
 
 ALIVE, DELETED = 0, 3
+_DOORS = ("/rest/download.json", "/rest/upload.json", "/rest/crm.controller.item.getFile.json")
 
 
 def storages(portal: Portal) -> None:
@@ -123,14 +124,16 @@ def decoded(value: Any) -> str:
 
 
 def handle(portal: Portal, request: Request) -> Response | None:
-    """A download or an upload by address; None for every other request."""
-    if request.path not in ("/rest/download.json", "/rest/upload.json"):
+    """A download or an upload by address, a file of a CRM field too; None for every other request."""
+    shown = request.path.startswith("/bitrix/components/bitrix/crm.") and request.path.endswith("/show_file.php")
+    if not shown and request.path not in _DOORS:
         return None
-    token = plain(php.parse_query(request.query).get("token"))
+    query = php.parse_query(request.query)
+    token = f"crm|{plain(query.get('fileId'))}|{plain(query.get('auth'))}" if shown else plain(query.get("token"))
     with portal.lock:
-        if request.path == "/rest/download.json":
-            return _download(portal, token)
-        return _upload(portal, token, request)
+        if request.path == "/rest/upload.json":
+            return _upload(portal, token, request)
+        return _download(portal, token)
 
 
 def _refused(status: int, code: str, text: str) -> Response:
@@ -140,8 +143,9 @@ def _refused(status: int, code: str, text: str) -> Response:
 def _download(portal: Portal, token: str) -> Response:
     kind, _, key = token.partition("|")
     number, _, secret = key.partition("|")
-    row = portal["disk_versions" if kind == "version" else "disk_objects"].get(as_int(number))
-    if row is None or not secret or row["KEY"] != secret:
+    table = {"version": "disk_versions", "crm": "files"}.get(kind, "disk_objects")
+    row = portal[table].get(as_int(number))
+    if row is None or not secret or row.get("KEY") != secret:
         return _refused(404, "ERROR_NOT_FOUND", "Could not find entity")
     body = base64.b64decode(row["CONTENT"])
     return Response(200, body, "application/octet-stream")

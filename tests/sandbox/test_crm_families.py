@@ -377,3 +377,59 @@ def test_a_date_keeps_only_its_day(custom: Rest, given: str) -> None:
             assert len(custom("crm.deal.list", filter={**new, border + name: given})) == count, border
         found = custom("crm.item.list", entityTypeId=2, filter={">=id": deal["ID"], border + "begindate": given})
         assert len(found["items"]) == count, border
+
+
+def test_a_file_field_shows_its_file_and_not_what_was_sent(custom: Rest) -> None:
+    def bytes_of(address: str) -> tuple[int, bytes]:
+        full = address if address.startswith("http") else custom.portal.url + address
+        answer = requests.get(full, timeout=30)
+        return answer.status_code, answer.content
+
+    def deal(number: int) -> dict[str, Any]:
+        found: dict[str, Any] = custom("crm.deal.get", id=number)
+        return found
+
+    sent = {"fileData": ["a.txt", "aGVsbG8="]}
+    bare = deal(custom("crm.deal.add", fields={"TITLE": "x"}))
+    assert ("UF_CRM_FILE" in bare, bare["UF_CRM_FILES"]) == (False, [])
+    number = custom("crm.deal.add", fields={"TITLE": "x", "UF_CRM_FILE": sent, "UF_CRM_FILES": [sent, sent]})
+    single, several = deal(number)["UF_CRM_FILE"], deal(number)["UF_CRM_FILES"]
+    assert [set(one) for one in [single, *several]] == [{"id", "showUrl", "downloadUrl"}] * 3
+    assert bytes_of(single["downloadUrl"]) == (200, b"hello")
+    assert bytes_of(several[1]["downloadUrl"]) == (200, b"hello")
+
+    def change(**fields: Any) -> dict[str, Any]:
+        found: dict[str, Any] = custom("crm.item.update", entityTypeId=2, id=number, fields=fields)["item"]
+        return found
+
+    item = change(ufCrmFile={"id": single["id"]}, ufCrmFiles=[{"id": several[1]["id"]}, ["b.txt", "YnllIQ=="]])
+    assert set(item["ufCrmFile"]) == {"id", "url", "urlMachine"}
+    assert bytes_of(item["ufCrmFile"]["urlMachine"]) == (200, b"hello")
+    assert [bytes_of(one["urlMachine"])[1] for one in item["ufCrmFiles"]] == [b"hello", b"bye!"]
+    assert item["ufCrmFiles"][0]["id"] == several[1]["id"]
+    assert bytes_of(several[0]["downloadUrl"])[0] == 404
+    foreign = item["ufCrmFiles"][0]["id"]
+    item = change(ufCrmFile={"id": foreign}, ufCrmFiles=[])
+    assert (item["ufCrmFile"], item["ufCrmFiles"]) == (None, [])
+    item = change(ufCrmFile=["c.txt", "Yw=="])
+    kept = item["ufCrmFile"]["urlMachine"]
+    assert change(ufCrmFile="")["ufCrmFile"] is None
+    assert bytes_of(kept)[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("given", "count"), [([{"fileData": ["a.txt", "YQ=="]}], 1), (["a.txt", "YQ=="], 0), ({"fileData": "YQ=="}, 0)]
+)
+def test_a_file_in_another_form_is_passed_over(custom: Rest, given: Any, count: int) -> None:
+    fields = {"TITLE": "x", "UF_CRM_FILE": given, "UF_CRM_FILES": given}
+    made = custom("crm.deal.get", id=custom("crm.deal.add", fields=fields))
+    assert "UF_CRM_FILE" not in made
+    assert len(made["UF_CRM_FILES"]) == count
+
+
+def test_the_photo_of_a_contact_is_a_file_too(rest: Rest) -> None:
+    assert rest("crm.contact.get", id=1)["PHOTO"] is None
+    number = rest("crm.contact.add", fields={"NAME": "x", "PHOTO": {"fileData": ["a.png", "YQ=="]}})
+    shown = rest("crm.contact.get", id=number)["PHOTO"]
+    assert requests.get(rest.portal.url + shown["downloadUrl"], timeout=30).content == b"a"
+    assert rest("crm.item.get", entityTypeId=3, id=number)["item"]["photo"]["id"] == shown["id"]
