@@ -185,6 +185,17 @@ def attached(portal: Portal, name: str) -> Row:
     return {"id": number, "name": name, "urlDownload": f"{url}&action=download"}
 
 
+def _times(call: Call, kind: int, given: Row) -> Row:
+    """START_TIME, END_TIME and the DEADLINE that follows one: the first for calls and meetings, the last for tasks.
+
+    "This field is not set directly", other types keep what they have (activities/activity-base/crm-activity-add.md).
+    """
+    zone = call.portal.zone()
+    made: Row = {name: to_time(given[name], zone) for name in ("START_TIME", "END_TIME") if name in given}
+    source = {1: "START_TIME", 2: "START_TIME", 3: "END_TIME"}.get(kind)
+    return made | {"DEADLINE": made[source]} if source in made else made
+
+
 @method("crm.activity.add", scope="crm", params="fields", writes=True)
 def activity_add(call: Call) -> int:
     given = call.get("fields")
@@ -240,9 +251,7 @@ def activity_add(call: Call) -> int:
         number_given = as_int(given.get(name))
         if number_given is not None and name not in ("ID", "AUTHOR_ID", "EDITOR_ID", *values):
             values[name] = number_given
-    for name in ("START_TIME", "END_TIME", "DEADLINE"):
-        if name in given:
-            values[name] = to_time(given[name], call.portal.zone())
+    values |= _times(call, kind_of, given)
     if yes(given.get("COMPLETED")):
         values |= {"COMPLETED": "Y", "STATUS": 2}
     for name in ("SETTINGS", "PROVIDER_PARAMS"):
@@ -272,9 +281,7 @@ def activity_update(call: Call) -> bool:
     for name in ("RESPONSIBLE_ID", "PRIORITY", "STATUS"):
         if as_int(given.get(name)) is not None:
             new[name] = as_int(given[name])
-    for name in ("START_TIME", "END_TIME", "DEADLINE"):
-        if name in given:
-            new[name] = to_time(given[name], call.portal.zone())
+    new |= _times(call, row["TYPE_ID"], given)
     if "COMPLETED" in given:
         new["COMPLETED"] = "Y" if yes(given["COMPLETED"]) else "N"
         new["STATUS"] = 2 if new["COMPLETED"] == "Y" else 1

@@ -268,6 +268,26 @@ def test_an_e_mail_leaves_only_with_its_three_flags_and_a_valid_address(rest: Re
     assert rest.refusal("crm.activity.add", fields=broken)[1].startswith("Email send error")
 
 
+@pytest.mark.parametrize(("kind", "follows"), [(1, True), (2, True), (4, False), (6, False)])
+def test_the_deadline_of_a_meeting_and_a_call_is_their_beginning(rest: Rest, kind: int, follows: bool) -> None:
+    fields = {
+        "OWNER_TYPE_ID": 3, "OWNER_ID": 1, "TYPE_ID": kind, "SUBJECT": "x", "PROVIDER_ID": "REST_APP",
+        "COMMUNICATIONS": [{"VALUE": "+79990000000", "ENTITY_ID": 1, "ENTITY_TYPE_ID": 3}],
+        "START_TIME": "2030-01-01T10:00:00+03:00", "END_TIME": "2030-01-01T11:00:00+03:00",
+        "DEADLINE": "2030-01-05T10:00:00+03:00",
+    }  # fmt: skip
+    number = rest("crm.activity.add", fields=fields)
+    row = rest("crm.activity.get", id=number)
+    assert (row["START_TIME"], row["END_TIME"]) == (fields["START_TIME"], fields["END_TIME"])
+    assert (row["DEADLINE"] == row["START_TIME"]) is follows
+    assert row["DEADLINE"] != fields["DEADLINE"]
+    rest("crm.activity.update", id=number, fields={"DEADLINE": "2030-01-05T10:00:00+03:00"})
+    assert rest("crm.activity.get", id=number)["DEADLINE"] == row["DEADLINE"]
+    later = "2030-01-02T10:00:00+03:00"
+    rest("crm.activity.update", id=number, fields={"START_TIME": later})
+    assert rest("crm.activity.get", id=number)["DEADLINE"] == (later if follows else row["DEADLINE"])
+
+
 def test_a_closed_to_do_is_not_changed(rest: Rest) -> None:
     place = {"ownerTypeId": 3, "ownerId": 1}
     todo = rest("crm.activity.todo.add", **place, deadline="2030-01-01T10:00:00+03:00", title="Позвонить")["id"]
