@@ -900,6 +900,8 @@ def create(
     row["ASSIGNED_BY_ID"] = values.get("ASSIGNED_BY_ID") or actor.user_id or 1
     row["ID"] = 0
     _link(kind, row, values)
+    if kind == LEAD:
+        row["IS_RETURN_CUSTOMER"] = _returned(row)
     if kind >= FIRST_DYNAMIC and not row["CATEGORY_ID"]:
         row["CATEGORY_ID"] = default_category(portal, kind)
     if kind in STAGE:
@@ -958,6 +960,11 @@ def _mirror(portal: Portal, kind: int, row: Row, before: list[int]) -> None:
             partner[theirs] = [each for each in partner[theirs] if each != row["ID"]]
         if other == CONTACT:
             partner["COMPANY_ID"] = partner[theirs][0] if partner[theirs] else 0
+
+
+def _returned(row: Row) -> str:
+    """A lead of a known client is a repeat one (crm-lead-add.md); nobody sets that itself."""
+    return "Y" if row["CONTACT_ID"] or row["COMPANY_ID"] else "N"
 
 
 def _default(one: Field) -> Any:
@@ -1023,14 +1030,22 @@ def _create_converted(portal: Portal, values: Row, comms: list[Row], actor: Acto
     return {**made, "LEAD_NUMBER": number}
 
 
-def update(portal: Portal, kind: int, row: Row, values: Row, comms: list[Row] | None, actor: Actor) -> bool:
-    """Change an item; False and nothing else when every value is what it was. History, event, automation as due."""
+def update(
+    portal: Portal, kind: int, row: Row, values: Row, comms: list[Row] | None, actor: Actor, *, links: bool = False
+) -> bool:
+    """Change an item; False and nothing else when every value is what it was. History, event, automation as due.
+
+    links: only the list of clients is changed, which leaves a lead as repeat or simple as it was
+    (leads/management-communication/index.md).
+    """
     fields = fields_of(portal, kind)
     values, files = _with_files(portal, kind, values, row), _files_of(portal, kind, row)
     new = {key: value for key, value in values.items() if key in fields and row.get(key, fields[key].default) != value}
     probe = {**row, **new}
-    if any(key in new for key in ("CONTACT_ID", "CONTACT_IDS", "COMPANY_ID", "COMPANY_IDS")):
+    if any(key in values for key in ("CONTACT_ID", "CONTACT_IDS", "COMPANY_ID", "COMPANY_IDS")):
         _link(kind, probe, new)
+        if kind == LEAD and not links:
+            probe["IS_RETURN_CUSTOMER"] = _returned(probe)
         new = {key: value for key, value in probe.items() if key in fields and row.get(key) != value}
     moved = kind in STAGE and STAGE[kind] in new
     if kind == DEAL and "CATEGORY_ID" in new and not moved:

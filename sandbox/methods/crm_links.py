@@ -31,7 +31,7 @@ def _serve(kind: int, other: int, key: str) -> None:
 
     def store(call: Call, row: Row, numbers: list[int]) -> None:
         row["LINK_SORT"] = {key: sort for key, sort in (row.get("LINK_SORT") or {}).items() if int(key) in numbers}
-        crm.update(call.portal, kind, row, {key: numbers}, None, call.actor)
+        crm.update(call.portal, kind, row, {key: numbers}, None, call.actor, links=True)
 
     def member_of(call: Call, given: Row) -> int:
         fields = {each.upper(): value for each, value in given.items()}

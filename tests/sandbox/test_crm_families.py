@@ -139,6 +139,27 @@ def test_a_contact_and_its_company_know_of_each_other(rest: Rest) -> None:
     assert rest("crm.contact.get", id=contact)["COMPANY_ID"] == "0"
 
 
+def test_a_lead_of_a_known_client_is_a_repeat_one(rest: Rest) -> None:
+    def repeat(number: int) -> str:
+        item = rest("crm.item.get", entityTypeId=1, id=number)["item"]
+        assert item["isReturnCustomer"] == rest("crm.lead.get", id=number)["IS_RETURN_CUSTOMER"]
+        return str(item["isReturnCustomer"])
+
+    company = rest("crm.company.add", fields={"TITLE": "x"})
+    for client in ({"CONTACT_ID": 1}, {"COMPANY_ID": company}, {}):
+        assert repeat(rest("crm.lead.add", fields={"TITLE": "x", **client})) == ("Y" if client else "N"), client
+    assert repeat(rest("crm.item.add", entityTypeId=1, fields={"contactIds": [1]})["item"]["id"]) == "Y"
+    bound = rest("crm.lead.add", fields={"TITLE": "x", "IS_RETURN_CUSTOMER": "Y"})
+    rest("crm.lead.contact.add", id=bound, fields={"CONTACT_ID": 1})
+    assert (rest("crm.lead.get", id=bound)["CONTACT_ID"], repeat(bound)) == ("1", "N")
+    rest("crm.lead.update", id=bound, fields={"CONTACT_ID": 1})
+    assert repeat(bound) == "Y"
+    rest("crm.lead.contact.items.delete", id=bound)
+    assert repeat(bound) == "Y"
+    rest("crm.item.update", entityTypeId=1, id=bound, fields={"contactIds": []})
+    assert repeat(bound) == "N"
+
+
 def test_the_primary_contact_is_the_deals_contact(rest: Rest) -> None:
     deal = rest("crm.deal.add", fields={"TITLE": "x", "CONTACT_IDS": [1, 2]})
     rest("crm.deal.contact.add", id=deal, fields={"CONTACT_ID": 3, "IS_PRIMARY": "Y", "SORT": 5})
