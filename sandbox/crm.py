@@ -708,6 +708,11 @@ def digits_of(phone: str) -> str:
     return "7" + digits[1:] if len(digits) == 11 and digits[0] == "8" else digits
 
 
+def is_email(text: str) -> bool:
+    """Whether an address has the form of one."""
+    return re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", text.strip()) is not None
+
+
 def comm_key(type_id: str, value: str) -> str:
     """The form in which phones and e-mails are compared."""
     return digits_of(value) if type_id == "PHONE" else value.strip().lower()

@@ -9,21 +9,45 @@ from sandbox.filters import page_of, select_rows
 from sandbox.method import Call, Page, RestError, Row, as_int, as_list, as_map, method, plain
 from sandbox.methods.crm_item import field_facts
 
+# An item that is not there, by type and verb: (code, text); every other page says "Not found" without a code.
+_ABSENT = {
+    (crm.CONTACT, "update"): ("", "Contact is not found"),
+    (crm.CONTACT, "delete"): ("ERROR_CORE", "Element not found"),
+    (crm.COMPANY, "update"): ("", "Company is not found"),
+    (crm.COMPANY, "delete"): ("", "Company is not found"),
+    (crm.QUOTE, "update"): ("", "Quote is not found"),
+    (crm.QUOTE, "delete"): ("ERROR_CORE", "Element not found"),
+}
+# What crm-contact-add.md and crm-company-add.md say of an e-mail that is none; other pages do not speak of it.
+_WRONG_EMAIL = {
+    crm.CONTACT: 'The field "Work e-mail" contains an invalid address',
+    crm.COMPANY: 'The "E-mail" field contains an invalid address',
+}
 
-def _found(call: Call, kind: int) -> Row:
+
+def _found(call: Call, kind: int, verb: str) -> Row:
     number = as_int(call.get("id"))
     if number is None or number <= 0:
         raise RestError("", "ID is not defined or invalid.", 400)
     row = call.portal[kind].get(number)
     if row is None:
-        raise RestError("", "Not found", 400)
+        code, text = _ABSENT.get((kind, verb), ("", "Not found"))
+        raise RestError(code, text, 400)
     return row
+
+
+def _arrays(call: Call, *names: str) -> None:
+    """Refuse a parameter that was given and is no array."""
+    for name in names:
+        if not isinstance(call.get(name), (dict, list, type(None))):
+            raise RestError("", f"Parameter '{name}' must be array.", 400)
 
 
 def _fields(call: Call) -> Row:
     value = call.get("fields")
     if not isinstance(value, (dict, list)):
         raise RestError("", "Parameter 'fields' must be array.", 400)
+    _arrays(call, "params")
     return as_map(value)
 
 
@@ -32,7 +56,7 @@ def _register(kind: int) -> None:
 
     @method(f"{prefix}.get", scope="crm", params="id")
     def get(call: Call) -> Row:
-        row = _found(call, kind)
+        row = _found(call, kind, "get")
         if not crm.can_read(call.user, kind, row):
             raise RestError("", "Access denied", 400)
         return crm.as_classic(call.portal, kind, row)
@@ -45,7 +69,7 @@ def _register(kind: int) -> None:
 
     @method(f"{prefix}.update", scope="crm", params="id fields params", writes=True)
     def update(call: Call) -> bool:
-        row = _found(call, kind)
+        row = _found(call, kind, "update")
         given = _fields(call)
         if not crm.can_change(call.user, kind, row):
             raise RestError("", "Access denied", 400)
@@ -55,7 +79,7 @@ def _register(kind: int) -> None:
 
     @method(f"{prefix}.delete", scope="crm", params="id", writes=True)
     def delete(call: Call) -> bool:
-        row = _found(call, kind)
+        row = _found(call, kind, "delete")
         if not crm.can_read(call.user, kind, row) or not crm.can_delete(call.user, kind, row):
             raise RestError("", "Access denied", 400)
         crm.delete(call.portal, kind, row, call.actor)
@@ -63,6 +87,7 @@ def _register(kind: int) -> None:
 
     @method(f"{prefix}.list", scope="crm", params="order filter select start")
     def list_(call: Call) -> Page:
+        _arrays(call, "order", "filter")
         portal = call.portal
         start = call.integer("start")
         own = call.user["OWN_LEADS_ONLY"] and not call.admin
@@ -104,13 +129,20 @@ def _upper(given: Row) -> Row:
 
 
 def _read(call: Call, kind: int, given: Row, *, new: bool) -> tuple[Row, list[Row]]:
-    """As crm.read_fields, with the classic methods' errors: an empty code and a sentence."""
+    """As crm.read_fields, with the classic methods' errors: mostly an empty code and a sentence."""
     try:
-        return crm.read_fields(
+        values, comms = crm.read_fields(
             call.portal, kind, {key.upper(): value for key, value in given.items()}, names="classic", new=new
         )
     except RestError as error:
         raise RestError("", error.description, 400) from None
+    currency = values.get("CURRENCY_ID")
+    if kind == crm.DEAL and currency and call.portal["currencies"].first(CURRENCY=currency) is None:
+        raise RestError("", 'Invalid value for the "Currency" field', 400)
+    emails = [text for one in comms if one["TYPE_ID"] == "EMAIL" and (text := plain(one.get("VALUE")).strip())]
+    if kind in _WRONG_EMAIL and not all(crm.is_email(text) for text in emails):
+        raise RestError("ERROR_CORE", _WRONG_EMAIL[kind], 400)
+    return values, comms
 
 
 for _kind in crm.FIELDS:

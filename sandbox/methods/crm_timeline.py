@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 from typing import Any
 
 from sandbox import crm, delivery
@@ -230,7 +229,7 @@ def activity_add(call: Call) -> int:
     if not crm.can_change(call.user, kind, item):
         raise RestError("", "Access denied.", 400)
     sent = kind_of == 4 and as_int(given.get("DIRECTION")) == 2 and yes(given.get("COMPLETED"))
-    if sent and not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", plain(communications[0].get("VALUE")).strip()):
+    if sent and not crm.is_email(plain(communications[0].get("VALUE"))):
         raise RestError("", "Email send error. Invalid email is specified", 400)
     values: Row = {
         "OWNER_TYPE_ID": kind, "OWNER_ID": number, "TYPE_ID": kind_of, "RESPONSIBLE_ID": responsible,
@@ -310,11 +309,11 @@ def activity_delete(call: Call) -> bool:
 # --- comments -------------------------------------------------------------------------------------------------------
 
 
-def _owner(call: Call, kind: int | None, number: int | None, *, change: bool) -> Row:
+def _owner(call: Call, kind: int | None, number: int | None) -> Row:
     item = crm.item_of(call.portal, kind, number)
     if kind is None or item is None:
         raise RestError("OWNER_NOT_FOUND", "Owner was not found", 400)
-    if not (crm.can_change if change else crm.can_read)(call.user, kind, item):
+    if not crm.can_change(call.user, kind, item):
         raise RestError("ACCESS_DENIED", "Access denied.", 400)
     return item
 
@@ -365,7 +364,7 @@ def comment_add(call: Call) -> int:
     number = as_int(given.get("ENTITY_ID"))
     if kind is None or not number:
         raise RestError("100", "Required fields are not provided", 400)
-    _owner(call, kind, number, change=True)
+    _owner(call, kind, number)
     text = plain(given.get("COMMENT"))
     if not text.strip():
         raise RestError("INVALID_ARG_VALUE", "Empty comment", 400)
@@ -402,7 +401,8 @@ def _places(row: Row) -> list[tuple[int | None, int]]:
     return [(crm.kind_of(row["ENTITY_TYPE"]), row["ENTITY_ID"]), *bound]
 
 
-def _comment_found(call: Call, *, change: bool) -> Row:
+def _comment_found(call: Call) -> Row:
+    """The comment to change: comment.update and comment.delete share their refusals, comment.get has its own."""
     if call.get("id") in (None, ""):
         raise missing("id")
     row = call.portal["comments"].get(as_int(call.get("id")))
@@ -411,20 +411,30 @@ def _comment_found(call: Call, *, change: bool) -> Row:
     named = as_int(call.get("ownerTypeId")), as_int(call.get("ownerId"))
     if None not in named and named not in _places(row):
         raise RestError("OWNER_NOT_FOUND", "Owner was not found", 400)
-    _owner(call, crm.kind_of(row["ENTITY_TYPE"]), row["ENTITY_ID"], change=change)
-    if change and not call.admin and row["AUTHOR_ID"] != call.user_id:
+    _owner(call, crm.kind_of(row["ENTITY_TYPE"]), row["ENTITY_ID"])
+    if not call.admin and row["AUTHOR_ID"] != call.user_id:
         raise RestError("ACCESS_DENIED", "Access denied.", 400)
     return row
 
 
 @method("crm.timeline.comment.get", scope="crm", params="id")
 def comment_get(call: Call) -> Row:
-    return _comment(call, _comment_found(call, change=False))
+    number = as_int(call.get("id"))
+    if number is None or number <= 0:
+        raise RestError("", "ID is not defined or invalid.", 400)
+    row = call.portal["comments"].get(number)
+    if row is None:
+        raise RestError("", "Not found.", 400)
+    kind = crm.kind_of(row["ENTITY_TYPE"])
+    item = crm.item_of(call.portal, kind, row["ENTITY_ID"])
+    if kind is None or item is None or not crm.can_read(call.user, kind, item):
+        raise RestError("", "Access denied.", 400)
+    return _comment(call, row)
 
 
 @method("crm.timeline.comment.update", scope="crm", params="id fields ownerTypeId ownerId", writes=True)
 def comment_update(call: Call) -> int:
-    row = _comment_found(call, change=True)
+    row = _comment_found(call)
     given = {key.upper(): value for key, value in call.mapping("fields").items()}
     text = plain(given.get("COMMENT", row["COMMENT"]))
     if not text.strip():
@@ -438,7 +448,7 @@ def comment_update(call: Call) -> int:
 
 @method("crm.timeline.comment.delete", scope="crm", params="id ownerTypeId ownerId", writes=True)
 def comment_delete(call: Call) -> None:
-    row = _comment_found(call, change=True)
+    row = _comment_found(call)
     if len(_places(row)) > 1:
         raise RestError("MULTIPLE_BINDINGS", "Элемент привязан к нескольким объектам", 400)
     call.portal["comments"].remove(row["ID"])

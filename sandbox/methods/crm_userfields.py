@@ -26,17 +26,20 @@ def _fields(call: Call) -> Row:
 
 
 def _serve(word: str, entity: str) -> None:
+    # Only the pages of requisites name no code for a change of a field that is not there.
+    changed_absent = "" if word == "requisite" else "ERROR_NOT_FOUND"
+
     def manage(call: Call) -> None:
         if not call.admin:
             raise refused("Access denied.")
 
-    def found(call: Call) -> Row:
+    def found(call: Call, absent: str = "ERROR_NOT_FOUND") -> Row:
         number = as_int(call.get("id"))
         if number is None or number <= 0:
             raise refused("ID is not defined or invalid.")
         row = call.portal["userfields"].get(number)
         if row is None:
-            raise refused(f"The entity with ID '{number}' is not found.", "ERROR_NOT_FOUND")
+            raise refused(f"The entity with ID '{number}' is not found.", absent)
         if row["ENTITY_ID"] != entity:
             raise refused("Access denied.")
         return row
@@ -69,14 +72,14 @@ def _serve(word: str, entity: str) -> None:
     @method(f"crm.{word}.userfield.update", scope="crm", params="id fields", writes=True)
     def update(call: Call) -> bool:
         manage(call)
-        row = found(call)
+        row = found(call, changed_absent)
         userfields.change(call.portal, row, _fields(call), call.actor)
         return True
 
     @method(f"crm.{word}.userfield.delete", scope="crm", params="id", writes=True)
     def delete(call: Call) -> bool:
         manage(call)
-        userfields.delete(call.portal, found(call), call.actor)
+        userfields.delete(call.portal, found(call, changed_absent), call.actor)
         return True
 
 

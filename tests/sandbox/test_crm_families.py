@@ -474,3 +474,80 @@ def test_the_photo_of_a_contact_is_a_file_too(rest: Rest) -> None:
     shown = rest("crm.contact.get", id=number)["PHOTO"]
     assert requests.get(rest.portal.url + shown["downloadUrl"], timeout=30).content == b"a"
     assert rest("crm.item.get", entityTypeId=3, id=number)["item"]["photo"]["id"] == shown["id"]
+
+
+# --- refusals of the older methods ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["lead", "deal", "contact", "company", "quote"])
+def test_what_must_be_an_array_is_refused_when_it_is_none(rest: Rest, kind: str) -> None:
+    for name in ("order", "filter"):
+        assert rest.refusal(f"crm.{kind}.list", **{name: "x"}) == ("", f"Parameter '{name}' must be array.")
+    for verb in ("add", "update"):
+        for name, given in (("fields", {"fields": "x"}), ("params", {"fields": {"TITLE": "x"}, "params": "x"})):
+            number = rest(f"crm.{kind}.add", fields={"TITLE": "x", "NAME": "x"})
+            answer = rest.refusal(f"crm.{kind}.{verb}", id=number, **given)
+            assert answer == ("", f"Parameter '{name}' must be array.")
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "code", "text"),
+    [
+        (
+            "contact",
+            {"EMAIL": [{"VALUE": "notmail", "VALUE_TYPE": "WORK"}]},
+            "ERROR_CORE",
+            'The field "Work e-mail" contains an invalid address',
+        ),
+        (
+            "company",
+            {"EMAIL": [{"VALUE": "notmail", "VALUE_TYPE": "WORK"}]},
+            "ERROR_CORE",
+            'The "E-mail" field contains an invalid address',
+        ),
+        ("deal", {"CURRENCY_ID": "ZZZ"}, "", 'Invalid value for the "Currency" field'),
+    ],
+)
+def test_a_value_that_is_none_of_its_kind_is_refused(
+    rest: Rest, kind: str, fields: dict[str, Any], code: str, text: str
+) -> None:
+    assert rest.refusal(f"crm.{kind}.add", fields={"NAME": "x", "TITLE": "x", **fields}) == (code, text)
+    good = {"NAME": "x", "TITLE": "x", "EMAIL": [{"VALUE": "a@example.com"}], "CURRENCY_ID": "RUB"}
+    number = rest(f"crm.{kind}.add", fields=good)
+    assert rest.refusal(f"crm.{kind}.update", id=number, fields=fields) == (code, text)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "text"),
+    [
+        ("crm.lead.update", "", "Not found"),
+        ("crm.deal.delete", "", "Not found"),
+        ("crm.contact.get", "", "Not found"),
+        ("crm.contact.update", "", "Contact is not found"),
+        ("crm.contact.delete", "ERROR_CORE", "Element not found"),
+        ("crm.company.get", "", "Not found"),
+        ("crm.company.update", "", "Company is not found"),
+        ("crm.company.delete", "", "Company is not found"),
+        ("crm.quote.get", "", "Not found"),
+        ("crm.quote.update", "", "Quote is not found"),
+        ("crm.quote.delete", "ERROR_CORE", "Element not found"),
+        ("crm.timeline.comment.get", "", "Not found."),
+        ("crm.timeline.comment.update", "NOT_FOUND", "Not found."),
+        ("crm.requisite.userfield.get", "ERROR_NOT_FOUND", "The entity with ID '999999' is not found."),
+        ("crm.requisite.userfield.update", "", "The entity with ID '999999' is not found."),
+        ("crm.requisite.userfield.delete", "", "The entity with ID '999999' is not found."),
+        ("crm.lead.userfield.delete", "ERROR_NOT_FOUND", "The entity with ID '999999' is not found."),
+    ],
+)
+def test_what_is_not_there_is_told_in_the_words_of_each_page(rest: Rest, name: str, code: str, text: str) -> None:
+    answer = rest.answer(name, id=999_999, fields={"COMMENT": "x"})
+    assert (answer.status_code, answer.json()["error"], answer.json()["error_description"]) == (400, code, text)
+
+
+def test_a_comment_without_an_id_or_without_rights_is_not_read(rest: Rest, installed: Sandbox) -> None:
+    assert rest.refusal("crm.timeline.comment.get") == ("", "ID is not defined or invalid.")
+    foreign = rest("crm.lead.add", fields={"TITLE": "x", "ASSIGNED_BY_ID": 5})
+    fields = {"ENTITY_TYPE": "lead", "ENTITY_ID": foreign, "COMMENT": "x"}
+    comment = rest("crm.timeline.comment.add", fields=fields)
+    installed.set_person(4, own_leads_only=True)
+    assert Rest(installed, 4).refusal("crm.timeline.comment.get", id=comment) == ("", "Access denied.")
