@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox import crm
-from sandbox.filters import page_of, select_rows, split_key
+from sandbox.filters import Column, Columns, comparable, page_of, select_rows, split_key
 from sandbox.method import Call, Page, RestError, Row, as_int, as_list, as_map, method, plain, yes
+from sandbox.portal import Portal
 
 
 def _denied(text: str) -> RestError:
@@ -157,8 +158,10 @@ def item_list(call: Call) -> Page:
         raise RestError("INVALID_ARG_VALUE", f"Invalid filter: field '{split_key(key)[1]}' is not allowed in filter")
 
     start = call.integer("start")
+    conditions = as_map(call.get("filter"))
+    _check(portal, conditions, columns)
     rows, total, following = select_rows(
-        portal[kind], filter=_upper_id(as_map(call.get("filter"))), order=_upper_id(order),
+        portal[kind], filter=_upper_id(conditions), order=_upper_id(order),
         columns=columns | {"ID": columns["id"]},
         zone=portal.zone(), start=start, unknown=refuse,
         visible=None if call.admin or not call.user["OWN_LEADS_ONLY"] else lambda row: crm.can_read(call.user, kind,
@@ -168,11 +171,41 @@ def item_list(call: Call) -> Page:
     only: set[str] | None = None
     if selected and "*" not in selected:
         known = {one.upper: one.camel for one in crm.fields_of(portal, kind).values() if one.camel}
-        only = {"id", *(known.get(name, name) for name in selected)}
+        only = {"id", *(known.get(name, name) for name in selected)} - {"fm"}  # it comes with "*" alone
         if "UF_*" in only or "ufCrm*" in only:
             only |= {one.camel for one in crm.fields_of(portal, kind).values() if one.user}
     items = [crm.as_item(portal, kind, row, original=_original(call), only=only) for row in rows]
     return page_of({"items": items}, total, following, start)
+
+
+def _check(portal: Portal, conditions: Row, columns: Columns) -> None:
+    """Refuse a value that a field cannot be compared with; a part of a text may be anything.
+
+    Custom flags are asked for by 1 and 0: "Format Y or N ... is not supported" (crm-item-list.md).
+    """
+    for key, value in conditions.items():
+        operator, name = split_key(key)
+        column = columns.get(name)
+        if column is None and isinstance(value, (dict, list)):
+            _check(portal, as_map(value), columns)
+        if column is None or "%" in operator:
+            continue
+        listed = value.split(",") if operator == "@" and isinstance(value, str) else as_list(value)
+        if not all(_comparable(portal, column, one) for one in listed):
+            raise RestError("INVALID_ARG_VALUE", f"Invalid filter: field '{name}' has invalid value")
+
+
+def _comparable(portal: Portal, column: Column, value: Any) -> bool:
+    if value in (None, "", False) or isinstance(value, (dict, list)):
+        return True
+    match column.kind:
+        case "int":
+            return as_int(value) is not None
+        case "float" | "time" | "date":
+            return comparable(column, value, portal.zone()) is not None
+        case "flag":
+            return not column.name.startswith("UF_") or plain(value) in ("0", "1")
+    return True
 
 
 def _upper_id(given: Row) -> Row:

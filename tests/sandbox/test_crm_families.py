@@ -476,6 +476,16 @@ def test_the_photo_of_a_contact_is_a_file_too(rest: Rest) -> None:
     assert rest("crm.item.get", entityTypeId=3, id=number)["item"]["photo"]["id"] == shown["id"]
 
 
+def test_a_custom_flag_is_asked_for_by_a_number(custom: Rest) -> None:
+    made = custom("crm.item.add", entityTypeId=2, fields={"title": "x", "ufCrmFlag": "Y"})["item"]
+    for given, count in ((1, 1), ("1", 1), (0, 0)):
+        conditions = {"id": made["id"], "ufCrmFlag": given}
+        assert len(custom("crm.item.list", entityTypeId=2, filter=conditions)["items"]) == count, given
+    for letter in ("Y", "N"):
+        code, text = custom.refusal("crm.item.list", entityTypeId=2, filter={"ufCrmFlag": letter})
+        assert (code, text) == ("INVALID_ARG_VALUE", "Invalid filter: field 'ufCrmFlag' has invalid value")
+
+
 # --- refusals of the older methods ------------------------------------------------------------------------------------
 
 

@@ -196,6 +196,7 @@ def test_an_equal_value_saves_nothing_and_tells_nobody(installed: Sandbox, liste
         ({"lastName": ""}, {"альфа", "альфа два", "бета"}),
         ({">createdTime": "2020-01-01T00:00:00+03:00", "hasPhone": "Y"}, {"бета"}),
         ({"ASSIGNED_BY_ID": 5}, {"бета"}),
+        ({"@assignedById": "5,6"}, {"бета", "гамма"}),
     ],
 )
 def test_filters_choose_what_the_documentation_says(filtered: Sandbox, given: dict[str, Any], found: set[str]) -> None:
@@ -231,6 +232,22 @@ def filtered() -> Any:
             "INVALID_ARG_VALUE",
             "field 'nothing' is not allowed in order",
         ),
+        *(
+            (
+                {"entityTypeId": 1, "filter": given},
+                "INVALID_ARG_VALUE",
+                f"Invalid filter: field '{name}' has invalid value",
+            )
+            for name, given in (
+                ("id", {"id": "abc"}),
+                ("id", {"@id": [1, "abc"]}),
+                ("id", {"@id": "1,abc"}),
+                ("ID", {">ID": "abc"}),
+                ("createdTime", {">=createdTime": "abc"}),
+                ("opportunity", {"opportunity": "abc"}),
+                ("createdTime", {"logic": "OR", "0": {"id": 1}, "1": {"createdTime": "abc"}}),
+            )
+        ),
         ({"entityTypeId": 1, "order": {"id": "UP"}}, "INVALID_ARG_VALUE", "But got 'UP' for field 'id'"),
         ({"filter": {}}, "100", "Could not find value for parameter {entityTypeId}"),
         ({"entityTypeId": 156}, "NOT_FOUND", "Смарт-процесс не найден"),
@@ -242,6 +259,13 @@ def test_a_wrong_list_is_refused_in_the_documented_words(
     answer = filtered.call("crm.item.list", params)
     assert answer["error"] == error
     assert text in answer["error_description"]
+
+
+def test_phones_come_with_every_field_and_not_by_name(filtered: Sandbox) -> None:
+    for select, shown in ((["*"], True), (["id", "fm"], False), ([], True)):
+        params = {"entityTypeId": 1, "filter": {"title": "бета"}, "select": select}
+        item = filtered.result("crm.item.list", params)["items"][0]
+        assert ("fm" in item) is shown, select
 
 
 def test_lists_come_in_pages_of_fifty(portal: Sandbox) -> None:
