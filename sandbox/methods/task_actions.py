@@ -12,7 +12,7 @@ from typing import Any
 from sandbox import dto, tasks
 from sandbox.method import Call, Page, RestError, Row, as_int, method, plain
 from sandbox.methods.task_records import argument, task_of
-from sandbox.methods.tasks import FIELD_TYPES, as_task, task_or_refuse
+from sandbox.methods.tasks import FIELD_TYPES, NOT_FOUND, as_task, task_or_refuse
 from sandbox.methods.tasks_v3 import FIELDS, found_v3, rights
 from sandbox.v3 import required
 
@@ -30,9 +30,12 @@ def _mark(call: Call, task: Row, kind: str, *, on: bool) -> None:
 
 
 def _declare_mark(name: str, param: str, kind: str, answer: Callable[[Call, Row], Any], *, on: bool) -> None:
+    # The pages of pin and mute name no error for an absent task: theirs is the one of tasks.task.get.
+    refusal = ("1", "Task not found or not accessible") if kind == "favorite" else NOT_FOUND
+
     @method(f"tasks.task.{name}", scope="task", params=param, writes=True)
     def act(call: Call) -> Any:
-        task = task_or_refuse(call, param)
+        task = task_or_refuse(call, param, refusal)
         _mark(call, task, kind, on=on)
         return answer(call, task)
 
@@ -53,7 +56,7 @@ _declare_mark("unmute", "id", "mute", _printed, on=False)
 def _declare_watch(name: str, *, on: bool) -> None:
     @method(f"tasks.task.{name}", scope="task", params="taskId", writes=True)
     def act(call: Call) -> Row:
-        task = task_or_refuse(call)
+        task = task_or_refuse(call, refusal=("1048584", "a:0:{}"))
         auditors = [number for number in task["AUDITORS"] if number != call.user_id]
         if on:
             auditors = [*auditors, call.user_id] if call.user_id not in task["AUDITORS"] else task["AUDITORS"]

@@ -13,9 +13,13 @@ _FLAGS = ("TASK_CONTROL", "ALLOW_CHANGE_DEADLINE", "ALLOW_TIME_TRACKING", "MATCH
 _TIMES = ("DEADLINE", "START_DATE_PLAN", "END_DATE_PLAN")
 _NUMBERS = ("RESPONSIBLE_ID", "CREATED_BY", "PRIORITY", "GROUP_ID", "PARENT_ID", "TIME_ESTIMATE", "STAGE_ID")
 _PEOPLE = ("ACCOMPLICES", "AUDITORS")
-_NOT_FOUND = (
-    "TASKS_ERROR_EXCEPTION_#1048582; Task not found or not accessible; 1048582/TE/TASK_NOT_FOUND_OR_NOT_ACCESSIBLE"
+NOT_FOUND = (
+    "1048582",
+    "TASKS_ERROR_EXCEPTION_#1048582; Task not found or not accessible; 1048582/TE/TASK_NOT_FOUND_OR_NOT_ACCESSIBLE",
 )
+# A page that has an error of its own for a task which one may not change says it of an absent task as well.
+_NOT_ALLOWED = "Action on the task is not allowed"
+_NO_DELETING = ("1048582", "No access to delete the task")
 
 
 def _core(text: str) -> RestError:
@@ -232,8 +236,8 @@ def _upper(name: str) -> str:
     return re.sub(r"([A-Z])", r"_\1", name).upper()
 
 
-def task_or_refuse(call: Call, name: str = "taskId") -> Row:
-    """The task of that parameter, which the caller may read."""
+def task_or_refuse(call: Call, name: str = "taskId", refusal: tuple[str, str] = NOT_FOUND) -> Row:
+    """The task of that parameter, which the caller may read; `refusal`: code and text when there is none."""
     value = call.get(name)
     if value in (None, ""):
         raise RestError("100", "CTaskItem All parameters in the constructor must have real class type", 400)
@@ -242,12 +246,8 @@ def task_or_refuse(call: Call, name: str = "taskId") -> Row:
         raise RestError("0", "wrong task id", 400)
     row = call.portal["tasks"].get(number)
     if row is None or not tasks.can_read(call.portal, row, call.user):
-        raise RestError("1048582", _NOT_FOUND, 400)
+        raise RestError(*refusal, 400)
     return row
-
-
-def _forbidden() -> RestError:
-    return RestError("0", "Действие над задачей не разрешено", 400)
 
 
 def _fields(call: Call) -> Row:
@@ -270,11 +270,12 @@ def task_add(call: Call) -> Row:
 
 @method("tasks.task.update", scope="task", params="taskId fields", writes=True)
 def task_update(call: Call) -> Row:
-    row = task_or_refuse(call)
+    refusal = ("0", _NOT_ALLOWED)
+    row = task_or_refuse(call, refusal=refusal)
     values = read_values(call, _fields(call), new=False)
     allowed = tasks.actions(row, call.user)
     if not allowed["edit"] and not (set(values) <= {"DEADLINE"} and allowed["changeDeadline"]):
-        raise _forbidden()
+        raise RestError(*refusal, 400)
     try:
         tasks.update(call.portal, row, values, call.actor)
     except tasks.TaskError as error:
@@ -297,45 +298,48 @@ def task_get(call: Call) -> Row:
 
 @method("tasks.task.delete", scope="task", params="taskId", writes=True)
 def task_delete(call: Call) -> Row:
-    row = task_or_refuse(call)
+    row = task_or_refuse(call, refusal=_NO_DELETING)
     if not tasks.actions(row, call.user)["remove"]:
-        raise _forbidden()
+        raise RestError(*_NO_DELETING, 400)
     tasks.delete(call.portal, row, call.actor)
     return {"task": True}
 
 
-def _move(name: str, status: int | None) -> None:
+def _move(name: str, status: int | None, code: str) -> None:
+    refusal = (code, _NOT_ALLOWED)
+
     @method(f"tasks.task.{name}", scope="task", params="taskId", writes=True)
     def act(call: Call) -> Row:
-        row = task_or_refuse(call)
+        row = task_or_refuse(call, refusal=refusal)
         if not tasks.actions(row, call.user)[name]:
-            raise _forbidden()
+            raise RestError(*refusal, 400)
         try:
             if status is None:
                 tasks.complete(call.portal, row, call.user, call.actor)
             else:
                 tasks.update(call.portal, row, {"STATUS": status}, call.actor)
         except tasks.TaskError:
-            raise _forbidden() from None
+            raise RestError(*refusal, 400) from None
         return {"task": as_task(call, row)}
 
 
-for _name, _status in (
-    ("complete", None), ("start", tasks.PROGRESS), ("pause", tasks.PENDING), ("defer", tasks.DEFERRED),
-    ("renew", tasks.PENDING),
-    ("approve", tasks.COMPLETED), ("disapprove", tasks.PENDING),
+for _name, _status, _code in (
+    ("complete", None, "0"), ("start", tasks.PROGRESS, "0"), ("pause", tasks.PENDING, "1048582"),
+    ("defer", tasks.DEFERRED, "1048582"), ("renew", tasks.PENDING, "1048582"),
+    ("approve", tasks.COMPLETED, "1048582"), ("disapprove", tasks.PENDING, "1048582"),
 ):  # fmt: skip
-    _move(_name, _status)
+    _move(_name, _status, _code)
 
 
 @method("tasks.task.delegate", scope="task", params="taskId userId", writes=True)
 def task_delegate(call: Call) -> Row:
-    row = task_or_refuse(call)
+    refusal = ("0", _NOT_ALLOWED)
+    row = task_or_refuse(call, refusal=refusal)
     number = as_int(call.get("userId"))
     if number is None:
         raise missing("userId")
     if not tasks.actions(row, call.user)["delegate"]:
-        raise _forbidden()
+        raise RestError(*refusal, 400)
     try:
         tasks.delegate(call.portal, row, number, call.actor)
     except tasks.TaskError as error:
@@ -472,7 +476,7 @@ def task_list(call: Call) -> Page:
 
 @method("tasks.task.history.list", scope="task", params="taskId filter order")
 def task_history(call: Call) -> Row:
-    row = task_or_refuse(call)
+    row = task_or_refuse(call, refusal=("0", "Access denied."))
     made = []
     for entry in call.portal["task_history"].where(TASK_ID=row["ID"]):
         user = _person(call, entry["USER_ID"])

@@ -66,6 +66,37 @@ def test_a_stranger_sees_nothing_of_a_task(installed: Sandbox) -> None:
     assert error(installed, "tasks.task.result.list", {"taskId": task}, stranger) == "0"
 
 
+NOT_ALLOWED = "Action on the task is not allowed"
+TASK_REFUSALS = {
+    **dict.fromkeys(("update", "complete", "start", "delegate"), ("0", NOT_ALLOWED)),
+    **dict.fromkeys(("pause", "defer", "renew", "approve", "disapprove"), ("1048582", NOT_ALLOWED)),
+    "delete": ("1048582", "No access to delete the task"),
+    **dict.fromkeys(("favorite.add", "favorite.remove"), ("1", "Task not found or not accessible")),
+    **dict.fromkeys(("startwatch", "stopwatch"), ("1048584", "a:0:{}")),
+    "history.list": ("0", "Access denied."),
+}
+ALLOWED_TO_MEMBERS = frozenset({"favorite.add", "favorite.remove", "startwatch", "stopwatch", "history.list"})
+
+
+def test_a_task_is_refused_in_the_words_of_the_method_s_own_page(installed: Sandbox) -> None:
+    task = task_of(installed)
+    stranger, auditor = installed.token_of(10), installed.token_of(9)
+    installed.result("tasks.task.update", {"taskId": task, "fields": {"AUDITORS": [9]}})
+    more: dict[str, Any] = {"fields": {"TITLE": "x"}, "userId": 5}
+
+    def refusals(number: int, token: str = "", but: frozenset[str] = frozenset()) -> dict[str, tuple[str, str]]:
+        answers = {
+            verb: installed.call(f"tasks.task.{verb}", {"taskId": number, **more}, token=token)
+            for verb in TASK_REFUSALS.keys() - but
+        }
+        return {verb: (answer["error"], answer["error_description"]) for verb, answer in answers.items()}
+
+    assert refusals(999999) == TASK_REFUSALS
+    assert refusals(task, stranger) == TASK_REFUSALS
+    assert refusals(task, auditor, ALLOWED_TO_MEMBERS).items() <= TASK_REFUSALS.items()
+    assert "TASK_NOT_FOUND" in installed.call("tasks.task.get", {"taskId": 999999})["error_description"]
+
+
 def test_marks_belong_to_one_person(installed: Sandbox) -> None:
     task = task_of(installed)
     installed.result("tasks.task.favorite.add", {"taskId": task})

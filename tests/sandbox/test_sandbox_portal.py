@@ -790,7 +790,7 @@ def test_a_controlled_task_waits_for_approval(portal: Sandbox) -> None:
     worker, boss, other = (portal.token_of(user) for user in (4, 3, 8))
     assert portal.call("tasks.task.get", {"taskId": number}, token=other)["error"] == "1048582"
     assert portal.result("tasks.task.complete", {"taskId": number}, token=worker)["task"]["status"] == "4"
-    assert portal.call("tasks.task.approve", {"taskId": number}, token=worker)["error"] == "0"
+    assert portal.call("tasks.task.approve", {"taskId": number}, token=worker)["error"] == "1048582"
     assert portal.result("tasks.task.approve", {"taskId": number}, token=boss)["task"]["status"] == "5"
     assert "ufCrmTask" not in portal.result("tasks.task.get", {"taskId": number})["task"]
     assert portal.result("tasks.task.get", {"taskId": number, "select": ["UF_CRM_TASK"]})["task"]["ufCrmTask"] == [
