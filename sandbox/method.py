@@ -73,18 +73,36 @@ TEXTS = {
 
 
 class RestError(Exception):
-    """An error answer: `code` as in `error` (text, number or empty), its text, and the HTTP status."""
+    """An error answer: `code` as in `error` (text, number or empty), its text, the HTTP status, and more keys.
 
-    def __init__(self, code: str | int, description: str = "", status: int | None = None) -> None:
+    `documented`: the status that the documentation prints, where a live portal answers with another one.
+    """
+
+    def __init__(
+        self,
+        code: str | int,
+        description: str = "",
+        status: int | None = None,
+        *,
+        documented: int | None = None,
+        **extra: Any,
+    ) -> None:
         self.code = code
         self.description = description or TEXTS.get(str(code), str(code))
         self.status = status if status is not None else STATUSES.get(str(code), 400)
+        self.documented = documented or DOCUMENTED.get(str(code), self.status)
+        self.extra = extra
         super().__init__(f"{code}: {self.description}")
 
 
 def missing(name: str) -> RestError:
     """The error of a controller method (crm.item.*, tasks.task.*) called without a required parameter."""
     return RestError("100", f"Could not find value for parameter {{{name}}}")
+
+
+def empty_argument(name: str, status: int = 400) -> RestError:
+    """The error of a classic method without that parameter: `argument` names it again (widgets/placement-bind.md)."""
+    return RestError("ERROR_ARGUMENT", f"Argument '{name}' is null or empty", status, argument=name)
 
 
 @dataclass(slots=True)
@@ -179,8 +197,9 @@ class Call:
     def application_only(self) -> Row:
         """The application of the call; a webhook has none and is refused as the documentation says."""
         if self.application is None:
-            code = self.method.application or "ACCESS_DENIED"
-            raise RestError(code, "Access denied! Application context required" if code == "ACCESS_DENIED" else "")
+            if self.method.application == "WRONG_AUTH_TYPE":
+                raise RestError("WRONG_AUTH_TYPE")
+            raise RestError("ACCESS_DENIED", "Access denied! Application context required", documented=400)
         return self.application
 
     @property

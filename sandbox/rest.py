@@ -13,7 +13,6 @@ from typing import Any
 
 from sandbox import faults, php, tokens
 from sandbox.method import (
-    DOCUMENTED,
     METHODS,
     METHODS_V3,
     Call,
@@ -213,9 +212,7 @@ def timing(portal: Portal, start: float, began: float, owner: str = "", name: st
 
 def status_of(portal: Portal, error: RestError) -> int:
     """The HTTP status by the portal's switch "sdk" or "docs"."""
-    if portal.settings.statuses == "docs":
-        return DOCUMENTED.get(str(error.code), error.status)
-    return error.status
+    return error.documented if portal.settings.statuses == "docs" else error.status
 
 
 def cut(portal: Portal, rule: Row) -> bool:
@@ -295,7 +292,7 @@ def _inner_fault(portal: Portal, inner: list[str], when: str) -> Row | None:
 
 def failure(portal: Portal, error: RestError, extra: Row | None = None) -> Response:
     """The answer of an error."""
-    body: Row = {"error": error.code, "error_description": error.description, **(extra or {})}
+    body: Row = {"error": error.code, "error_description": error.description, **error.extra, **(extra or {})}
     return Response(status_of(portal, error), dump(body))
 
 

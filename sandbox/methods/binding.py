@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from sandbox import delivery, events, placements
 from sandbox.filters import Column, page_of, select_rows
-from sandbox.method import Call, Page, RestError, Row, as_int, as_map, method, plain, yes
+from sandbox.method import Call, Page, RestError, Row, as_int, as_map, empty_argument, method, plain, yes
 
 # --- online and offline bindings ------------------------------------------------------------------------------------
 
@@ -43,7 +43,7 @@ def event_bind(call: Call) -> bool:
     handler = call.text("handler")
     if not offline:
         if not handler:
-            raise RestError("ERROR_ARGUMENT", "Argument 'HANDLER' is null or empty", 400)
+            raise empty_argument("HANDLER")
         if not urlsplit(handler).hostname:
             raise RestError("ERROR_WRONG_HANDLER_URL", "Wrong handler URL", 400)
         delivery.check_handler(handler)
@@ -67,7 +67,7 @@ def event_unbind(call: Call) -> Row:
     application = call.application_only()
     name = call.text("event").upper()
     if not name:
-        raise RestError("ERROR_ARGUMENT", "Argument 'EVENT' is null or empty", 400)
+        raise empty_argument("EVENT")
     auth_type = _auth_type(call, "unbinding")
     handler = call.get("handler")
     count = 0
@@ -199,7 +199,7 @@ def offline_clear(call: Call) -> bool:
     _offline_admin(call)
     process = call.text("process_id")
     if not process:
-        raise RestError("ERROR_ARGUMENT", "Argument 'PROCESS_ID' is null or empty", 400)
+        raise empty_argument("PROCESS_ID")
     ids = {as_int(one) for one in call.sequence("id")}
     messages = {plain(one) for one in call.sequence("message_id")}
     table = call.portal["offline_events"]
@@ -214,7 +214,7 @@ def offline_error(call: Call) -> bool:
     _offline_admin(call)
     process = call.text("process_id")
     if not process:
-        raise RestError("ERROR_ARGUMENT", "Argument 'PROCESS_ID' is null or empty", 400)
+        raise empty_argument("PROCESS_ID")
     messages = {plain(one) for one in call.sequence("message_id")}
     for row in call.portal["offline_events"].where(PROCESS_ID=process, CLIENT_ID=call.application_only()["CLIENT_ID"]):
         if row["MESSAGE_ID"] in messages:
@@ -250,10 +250,10 @@ def placement_bind(call: Call) -> bool:
     application = _admin(call)
     code = call.text("PLACEMENT").upper()
     if not code:
-        raise RestError("ERROR_ARGUMENT", "Argument 'PLACEMENT' is null or empty", 200)
+        raise empty_argument("PLACEMENT", 200)
     handler = call.text("HANDLER")
     if not handler:
-        raise RestError("ERROR_ARGUMENT", "Argument 'HANDLER' is null or empty", 200)
+        raise empty_argument("HANDLER", 200)
     if code not in placements.codes(call.scopes):
         raise RestError("ERROR_PLACEMENT_NOT_FOUND", "Placement not found", 400)
     if not urlsplit(handler).hostname:
@@ -317,7 +317,7 @@ def placement_unbind(call: Call) -> Row:
     application = _admin(call)
     code = call.text("PLACEMENT").upper()
     if not code:
-        raise RestError("ERROR_ARGUMENT", "Argument 'PLACEMENT' is null or empty", 400)
+        raise empty_argument("PLACEMENT")
     count = 0
     for row in list(call.portal["placements"].where(CLIENT_ID=application["CLIENT_ID"], PLACEMENT=code)):
         if call.text("HANDLER") and row["HANDLER"] != call.text("HANDLER"):

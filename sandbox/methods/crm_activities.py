@@ -373,11 +373,10 @@ def badge_delete(call: Call) -> bool:
 
 
 def _type_manager(call: Call) -> str:
-    if call.application is None:
-        raise RestError("ACCESS_DENIED", "Access denied! Application context required", 403)
+    application = call.application_only()
     if not call.admin:
         raise RestError("ACCESS_DENIED", "Access denied! Admin permissions required", 403)
-    return str(call.application["CLIENT_ID"])
+    return str(application["CLIENT_ID"])
 
 
 @method("crm.activity.type.add", scope="crm", params="fields", writes=True)

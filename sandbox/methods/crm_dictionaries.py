@@ -149,11 +149,10 @@ def stage_history(call: Call) -> Page:
 
 
 def _admin_application(call: Call) -> str:
-    if call.application is None:
-        raise RestError("ACCESS_DENIED", "Access denied! Application context required")
+    application = call.application_only()
     if not call.admin:
         raise RestError("ACCESS_DENIED", "Access denied! Admin permissions required")
-    return str(call.application["CLIENT_ID"])
+    return str(application["CLIENT_ID"])
 
 
 def _code(call: Call) -> str:

@@ -8,24 +8,20 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox.filters import Column, page_of, select_rows, to_time
-from sandbox.method import Call, Page, RestError, Row, as_int, method, plain, yes
+from sandbox.method import Call, Page, RestError, Row, as_int, empty_argument, method, plain, yes
 
 LONGEST = 13
 _LEVELS = " RWX"
 _TYPES = ("S", "N", "F")
 
 
-def _argument(name: str) -> RestError:
-    return RestError("ERROR_ARGUMENT", f"Argument '{name}' is null or empty", 400)
-
-
 def _code(call: Call, name: str = "ENTITY") -> str:
     application = call.application_only()
     code = call.text(name).strip()
     if not code:
-        raise _argument(name)
+        raise empty_argument(name)
     if len(code) > LONGEST:
-        raise RestError("ERROR_ARGUMENT", f"Entity code is too long. Max length is {LONGEST} characters.", 400)
+        raise RestError("ERROR_ARGUMENT", f"Entity code is too long. Max length is {LONGEST} characters.", argument="")
     return f"{application['CLIENT_ID']}:{code}"
 
 
@@ -127,7 +123,7 @@ def store_rights(call: Call) -> Row:
 def _property(call: Call, store: Row) -> str:
     code = call.text("PROPERTY").strip()
     if not code:
-        raise _argument("PROPERTY")
+        raise empty_argument("PROPERTY")
     if code not in store["PROPERTIES"]:
         raise RestError("ERROR_PROPERTY_NOT_FOUND", "Property not found", 400)
     return code
@@ -136,7 +132,7 @@ def _property(call: Call, store: Row) -> str:
 def _type(call: Call) -> str:
     kind = call.text("TYPE").upper() or "S"
     if kind not in _TYPES:
-        raise RestError("ERROR_ARGUMENT", "Wrong entity item property type", 400)
+        raise RestError("ERROR_ARGUMENT", "Wrong entity item property type", argument="")
     return kind
 
 
@@ -146,7 +142,7 @@ def property_add(call: Call) -> bool:
     store = _store(call, "X")
     code = call.text("PROPERTY").strip()
     if not code:
-        raise _argument("PROPERTY")
+        raise empty_argument("PROPERTY")
     kind = _type(call)
     if code in store["PROPERTIES"]:
         raise RestError("ERROR_PROPERTY_ALREADY_EXISTS", "Property already exists", 400)
@@ -176,7 +172,7 @@ def property_update(call: Call) -> bool:
     if call.get("TYPE") is not None:
         kind = _type(call)
         if kind == "F" and facts["TYPE"] != "F":
-            raise RestError("ERROR_ARGUMENT", "Cannot change property type to File", 400)
+            raise RestError("ERROR_ARGUMENT", "Cannot change property type to File", argument="")
         facts["TYPE"] = kind
     if call.text("NAME"):
         facts["NAME"] = call.text("NAME")
@@ -220,7 +216,7 @@ def _item_values(call: Call, store: Row) -> Row:
         if call.get(name) is not None:
             at = to_time(call.get(name), call.portal.zone())
             if at is None and call.text(name):
-                raise RestError("ERROR_ARGUMENT", f"Field {name} is not a valid date", 400)
+                raise RestError("ERROR_ARGUMENT", f"Field {name} is not a valid date", argument="")
             values[name] = at
     if call.get("ACTIVE") is not None:
         values["ACTIVE"] = "Y" if yes(call.get("ACTIVE")) else "N"
@@ -230,7 +226,7 @@ def _item_values(call: Call, store: Row) -> Row:
         section = call.integer("SECTION")
         known = call.portal["entity_sections"].get(section)
         if section and (known is None or known["STORE"] != store["ID"]):
-            raise RestError("ERROR_ARGUMENT", "Section not found", 400)
+            raise RestError("ERROR_ARGUMENT", "Section not found", argument="")
         values["SECTION"] = section or None
     return values
 
@@ -247,7 +243,7 @@ def item_add(call: Call) -> int:
     store = _store(call, "W")
     values = _item_values(call, store)
     if not values.get("NAME", "").strip():
-        raise RestError("ERROR_ARGUMENT", "Argument 'NAME' is null or empty", 400)
+        raise empty_argument("NAME")
     now = call.portal.now()
     row = call.portal["entity_items"].add(
         {
@@ -264,7 +260,7 @@ def item_add(call: Call) -> int:
 def _of_store(call: Call, store: Row, table: str, error: str, text: str) -> Row:
     number = call.integer("ID")
     if number <= 0:
-        raise _argument("ID")
+        raise empty_argument("ID")
     row = call.portal[table].get(number)
     if row is None or row["STORE"] != store["ID"]:
         raise RestError(error, text, 400)
@@ -292,7 +288,7 @@ def item_delete(call: Call) -> bool:
 
 
 def _wrong(key: str) -> None:
-    raise RestError("ERROR_ARGUMENT", f"Filter validator errors: unknown field {key}", 400)
+    raise RestError("ERROR_ARGUMENT", f"Filter validator errors: unknown field {key}", argument="")
 
 
 def _rows(call: Call, table: str, store: Row, columns: dict[str, Column]) -> tuple[list[Row], Any, Any]:

@@ -6,7 +6,7 @@ import re
 from urllib.parse import urlsplit
 
 from sandbox import delivery
-from sandbox.method import Call, Page, RestError, Row, method
+from sandbox.method import Call, Page, RestError, Row, empty_argument, method
 
 
 def _admin(call: Call) -> Row:
@@ -19,7 +19,7 @@ def _admin(call: Call) -> Row:
 def _handler(call: Call) -> str:
     handler = call.text("HANDLER")
     if not handler:
-        raise RestError("ERROR_ARGUMENT", "Argument 'HANDLER' is null or empty", 400)
+        raise empty_argument("HANDLER")
     if not urlsplit(handler).hostname:
         raise RestError("ERROR_WRONG_HANDLER_URL", "Wrong handler URL", 400)
     delivery.check_handler(handler)
@@ -32,7 +32,7 @@ def _handler(call: Call) -> str:
 def _code(call: Call) -> str:
     code = call.text("USER_TYPE_ID").strip()
     if not code:
-        raise RestError("ERROR_ARGUMENT", "Argument 'USER_TYPE_ID' is null or empty", 400)
+        raise empty_argument("USER_TYPE_ID")
     return code
 
 

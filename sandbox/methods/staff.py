@@ -9,7 +9,7 @@ from typing import Any
 
 from sandbox import company, delivery, dto, userfields
 from sandbox.filters import Column, select_rows
-from sandbox.method import Call, Page, RestError, Row, as_int, as_list, as_map, method, plain, yes
+from sandbox.method import Call, Page, RestError, Row, as_int, as_list, as_map, empty_argument, method, plain, yes
 from sandbox.methods.people import subordinates
 from sandbox.portal import Portal, Table
 from sandbox.v3 import V3Error, invalid
@@ -40,10 +40,10 @@ def _values(call: Call, given: Row) -> Row:
     email = values.get("EMAIL")
     if email is not None:
         if not _EMAIL.fullmatch(email):
-            raise RestError("ERROR_ARGUMENT", "wrong_email", 400)
+            raise RestError("ERROR_ARGUMENT", "wrong_email", argument="")
         known = call.portal["users"].first(EMAIL=email)
         if known is not None and known["ID"] != as_int(given.get("ID")):
-            raise RestError("ERROR_ARGUMENT", "A user with this email already exists", 400)
+            raise RestError("ERROR_ARGUMENT", "A user with this email already exists", argument="")
     return values
 
 
@@ -58,7 +58,7 @@ def user_add(call: Call) -> int:
             raise RestError("ERROR_GROUPID", "Group code not specified", 400)
         raise RestError("ERROR_NO_GROUP", "Group is specified incorrectly", 400)
     if not values.get("UF_DEPARTMENT"):
-        raise RestError("ERROR_ARGUMENT", "no_extranet_field", 400)
+        raise RestError("ERROR_ARGUMENT", "no_extranet_field", argument="")
     row = company.add_person(call.portal, {**values, "DATE_REGISTER": call.portal.now(), "LAST_LOGIN": None})
     call.portal.effect("create", "person", row["ID"], call.user_id, "rest")
     data = {"ID": row["ID"], **{name: row[name] for name in ("NAME", "LAST_NAME", "EMAIL", "UF_DEPARTMENT")}}
@@ -85,7 +85,7 @@ def user_update(call: Call) -> bool:
 @method("user.access", params="ACCESS", cost=(0.0, 0.01))
 def user_access(call: Call) -> bool:
     if not as_list(call.get("ACCESS")):
-        raise RestError("ERROR_ARGUMENT", "Argument 'ACCESS' is null or empty", 400)
+        raise empty_argument("ACCESS")
     own = {"AU", "G2", f"U{call.user_id}", *(f"D{number}" for number in call.user["UF_DEPARTMENT"])}
     return call.admin or any(
         plain(code) in own for code in call.sequence("ACCESS") if not isinstance(code, (dict, list))

@@ -113,54 +113,53 @@ def app_info(call: Call) -> Row:
     }
 
 
-def _options(call: Call, key: str) -> Row:
-    """The stored options of (application or webhook[, user]); REST keeps webhooks' options apart as well."""
+def _options(call: Call, of: str = "") -> Row:
+    """The stored options of the application, or of a person in it."""
+    if call.application is None:
+        raise RestError("AccessException", "Application context required")
+    owner = call.owner + of
     table = call.portal["options"]
-    row = table.first(OWNER=key)
-    return (row or table.add({"OWNER": key, "VALUES": {}}))["VALUES"]  # type: ignore[no-any-return]
+    return (table.first(OWNER=owner) or table.add({"OWNER": owner, "VALUES": {}}))["VALUES"]  # type: ignore[no-any-return]
 
 
-def _get_option(call: Call, key: str) -> Any:
-    call.application_only()
-    values = _options(call, key)
+def _get_option(call: Call, values: Row) -> Any:
     wanted = call.get("option")
     if isinstance(wanted, list):
         return {plain(name): values.get(plain(name), "") for name in wanted if not isinstance(name, (dict, list))} or []
     if wanted not in (None, ""):
-        return values.get(plain(wanted), "")
+        return values.get(plain(wanted))
     return dict(values) or []
 
 
-def _set_options(call: Call, key: str) -> bool:
-    call.application_only()
+def _set_options(call: Call, values: Row) -> bool:
     options = call.get("options")
     if not isinstance(options, dict) or not options:
-        raise RestError("ERROR_ARGUMENT", "Argument 'options' is null or empty")
-    _options(call, key).update(options)
+        raise RestError("ArgumentNullException", "options is empty")
+    values.update(options)
     return True
 
 
 @method("app.option.get", params="option", cost=(0.0, 0.01))
 def app_option_get(call: Call) -> Any:
-    return _get_option(call, call.owner)
+    return _get_option(call, _options(call))
 
 
 @method("app.option.set", params="options", cost=(0.0, 0.02))
 def app_option_set(call: Call) -> bool:
-    call.application_only()
+    values = _options(call)
     if not call.admin:
-        raise RestError("ACCESS_DENIED", "Access denied! Administrator rights required")
-    return _set_options(call, call.owner)
+        raise RestError("AccessException", "Administrator authorization required")
+    return _set_options(call, values)
 
 
 @method("user.option.get", params="option", cost=(0.0, 0.01))
 def user_option_get(call: Call) -> Any:
-    return _get_option(call, f"{call.owner}:{call.user_id}")
+    return _get_option(call, _options(call, f":{call.user_id}"))
 
 
 @method("user.option.set", params="options", cost=(0.0, 0.02))
 def user_option_set(call: Call) -> bool:
-    return _set_options(call, f"{call.owner}:{call.user_id}")
+    return _set_options(call, _options(call, f":{call.user_id}"))
 
 
 @method("profile", cost=(0.0, 0.01))

@@ -94,6 +94,63 @@ def test_scopes_limit_a_token_and_statuses_follow_the_switch(portal: Sandbox) ->
 # --- batch ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("method", "code", "text", "statuses"),
+    [
+        ("app.info", "ACCESS_DENIED", "Access denied! Application context required", (403, 400)),
+        ("disk.storage.getForApp", "ACCESS_DENIED", "Access denied! Application context required", (403, 400)),
+        ("crm.automation.trigger.add", "ACCESS_DENIED", "Access denied! Application context required", (403, 400)),
+        ("placement.bind", "WRONG_AUTH_TYPE", "Current authorization type is denied for this method", (403, 403)),
+        *(
+            (f"{whose}.option.{verb}", "AccessException", "Application context required", (400, 400))
+            for whose in ("app", "user")
+            for verb in ("get", "set")
+        ),
+    ],
+)
+def test_a_webhook_is_refused_where_an_application_is_needed(
+    portal: Sandbox, method: str, code: str, text: str, statuses: tuple[int, int]
+) -> None:
+    for switch, status in zip(("sdk", "docs"), statuses, strict=True):
+        portal.control("PATCH", "settings", {"statuses": switch})
+        answer = post(portal.ready["webhook"] + method)
+        assert (answer.status_code, answer.json()) == (status, {"error": code, "error_description": text})
+
+
+def test_options_are_kept_for_the_application_and_for_each_person(portal: Sandbox) -> None:
+    plain_user = portal.token_of(4)
+    for whose in ("app", "user"):
+        portal.result(f"{whose}.option.set", {"options": {"data": "value"}}, token=portal.ready["access_token"])
+        empty = post(
+            f"{portal.url}/rest/{whose}.option.set", json={"options": {}, "auth": portal.ready["access_token"]}
+        )
+        refused = {"error": "ArgumentNullException", "error_description": "options is empty"}
+        assert (empty.status_code, empty.json()) == (400, refused)
+    assert portal.result("app.option.get", {"option": "data"}, token=plain_user) == "value"
+    assert portal.result("user.option.get", {"option": "data"}, token=plain_user) is None
+    not_allowed = portal.call("app.option.set", {"options": {"data": "x"}}, token=plain_user)
+    assert not_allowed == {"error": "AccessException", "error_description": "Administrator authorization required"}
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "text", "argument"),
+    [
+        ("placement.bind", {}, "Argument 'PLACEMENT' is null or empty", "PLACEMENT"),
+        ("placement.bind", {"PLACEMENT": "LEFT_MENU"}, "Argument 'HANDLER' is null or empty", "HANDLER"),
+        ("entity.add", {}, "Argument 'ENTITY' is null or empty", "ENTITY"),
+        ("entity.get", {"ENTITY": "x" * 99}, "Entity code is too long. Max length is 13 characters.", ""),
+        ("user.add", {"EMAIL": "x"}, "wrong_email", ""),
+        ("disk.storage.get", {}, "Invalid value of parameter {Parameter #0}", None),
+    ],
+)
+def test_a_wrong_argument_is_named(
+    filtered: Sandbox, method: str, params: dict[str, Any], text: str, argument: str | None
+) -> None:
+    answer = filtered.call(method, params, token=filtered.ready["access_token"])
+    named = {} if argument is None else {"argument": argument}
+    assert answer == {"error": "ERROR_ARGUMENT", "error_description": text, **named}
+
+
 @pytest.mark.parametrize("shape", ["object", "list"])
 def test_batch_feeds_results_into_later_commands(portal: Sandbox, shape: str) -> None:
     make = "crm.lead.add?fields%5BTITLE%5D=a%26b&__order=order0000000000&"
