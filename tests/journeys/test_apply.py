@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from b24app import config
+from b24app.bitrix.oauth import Pair
 from b24app.engine.declare import Catalogue
 from b24app.errors import AccessDenied
 from b24app.pages import PLACEMENTS
@@ -67,9 +68,7 @@ url = "{redis_url}"
             self.services,
             member_id=self.member_id,
             application_token=ready["application_token"],
-            access_token=ready["access_token"],
-            refresh_token=ready["refresh_token"],
-            expires_in_seconds=3600,
+            pair=Pair(ready["access_token"], ready["refresh_token"], datetime.now(UTC) + timedelta(hours=1)),
         )
 
     def rest(self, method: str, **params: Any) -> Any:
