@@ -152,7 +152,12 @@ def _once(portal: Portal, call: Call, key: str, params: Row, start: float, began
 
 
 def _batch(portal: Portal, caller: rest.Caller, body: Any, start: float, began: float) -> Response:
-    """A list of {method, query, as?, parallel?}; the answers in order, the first error ends it."""
+    """A list of {method, query, as?, parallel?}; the answers in order, the first error ends it.
+
+    "The format of the previous version with the cmd object" is refused (rest-v3.md, "Batch call"), in words of our own.
+    """
+    if isinstance(body, dict) and "cmd" in body:
+        raise V3Error("INVALIDSELECTEXCEPTION", "Unable to recognize select expression `cmd`")
     commands = _commands(body)
     if len(commands) > rest.BATCH_SIZE:
         raise RestError("ERROR_BATCH_LENGTH_EXCEEDED")

@@ -923,6 +923,8 @@ def test_errors_are_not_stored_under_a_key(portal: Sandbox) -> None:
         ("tasks.task.list", {"filter": [["title", "=", "x"]]}, 400, "VALIDATION_REQUESTVALIDATIONEXCEPTION"),
         ("tasks.task.list", {"filter": [["id", "like", 1]]}, 400, "UNKNOWNFILTEROPERATOREXCEPTION"),
         ("tasks.task.list", {"pagination": {"limit": "abc"}}, 400, "INVALIDPAGINATIONEXCEPTION"),
+        ("batch", {"cmd": {"a": "tasks.task.get?id=1"}}, 400, "INVALIDSELECTEXCEPTION"),
+        ("batch", {"cmd": ["tasks.task.get?id=1"]}, 400, "INVALIDSELECTEXCEPTION"),
     ],
 )
 def test_rest_3_refuses_in_its_own_shape(filtered: Sandbox, method: str, body: Any, status: int, code: str) -> None:
