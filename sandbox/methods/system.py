@@ -175,16 +175,20 @@ def profile(call: Call) -> Row:
     }
 
 
+# Codes of everybody, whose names belong to no provider.
+_EVERYBODY = {"G2": "Все посетители", "AU": "Все авторизованные пользователи"}
+
+
 @method("access.name", params="ACCESS", cost=(0.0, 0.01))
-def access_name(call: Call) -> Any:
+def access_name(call: Call) -> Row | list[Any] | bool:
+    """Names of the codes that there are, false when none is asked about (common/system/access-name.md)."""
+    codes = [plain(code) for code in call.sequence("ACCESS")]
     names: Row = {}
-    for code in call.sequence("ACCESS"):
-        number = as_int(plain(code)[1:])
-        user = call.portal.user(number)
-        if plain(code).startswith("U") and user is not None:
-            names[plain(code)] = {
-                "provider": "Пользователи",
-                "name": f"{user['NAME']} {user['LAST_NAME']}",
-                "provider_id": "user",
-            }
-    return names or []
+    for code in codes:
+        user = call.portal.user(as_int(code[1:])) if code.startswith("U") else None
+        if code in _EVERYBODY:
+            names[code] = {"provider": "", "name": _EVERYBODY[code], "provider_id": "other"}
+        elif user is not None:
+            name = f"{user['NAME']} {user['LAST_NAME']}"
+            names[code] = {"provider": "Пользователи", "name": name, "provider_id": "user"}
+    return (names or []) if codes else False

@@ -91,6 +91,17 @@ def test_scopes_limit_a_token_and_statuses_follow_the_switch(portal: Sandbox) ->
     assert portal.result("method.get", {"name": "user.get"}, token=token) == {"isExisting": True, "isAvailable": False}
 
 
+def test_access_codes_are_named(filtered: Sandbox) -> None:
+    everybody = {"provider": "", "provider_id": "other"}
+    assert filtered.result("access.name", {"ACCESS": ["G2", "AU", "U4", "U999", "x"]}) == {
+        "G2": {"name": "Все посетители", **everybody},
+        "AU": {"name": "Все авторизованные пользователи", **everybody},
+        "U4": {"provider": "Пользователи", "name": "Анна Кузнецова", "provider_id": "user"},
+    }
+    for asked, answer in (({}, False), ({"ACCESS": []}, False), ({"ACCESS": ["U999"]}, [])):
+        assert filtered.result("access.name", asked) == answer
+
+
 # --- batch ----------------------------------------------------------------------------------------------------------
 
 
