@@ -8,6 +8,8 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import redis
 from rq import Queue, SimpleWorker, SpawnWorker, Worker
@@ -107,7 +109,8 @@ def _ours(database: Database, client: redis.Redis, redis_url: str) -> float:
     playbook = load_playbook()
 
     def open_portal(member_id: str, _urgent: bool) -> Portal:
-        return Portal(member_id, "local.benchmark", "", "", 1, {}, playbook, None, database)  # type: ignore[arg-type]
+        unasked: Any = SimpleNamespace()  # nothing is asked of the portal here
+        return Portal(member_id, "local.benchmark", "", "", 1, {}, playbook, unasked, database)
 
     runner = Runner(inbox, Catalogue(handlers=(HANDLER,)), open_portal, doorbell.ring, Limits(client))
     began = time.perf_counter()
