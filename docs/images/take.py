@@ -56,7 +56,7 @@ def main() -> None:
         page.goto(f"{portal['url']}/crm/lead/")
         page.locator("select").first.select_option(label="Анна Кузнецова")
         page.get_by_text("Вы вошли как").first.wait_for()
-        page.get_by_placeholder("Имя или телефон").fill(PHONE)  # alone on the board, no other card moves under the mouse
+        page.get_by_placeholder("Имя или телефон").fill(PHONE)  # alone on the board: no other card moves meanwhile
         page.wait_for_timeout(2000)  # the hidden page of this person begins to listen
         page.get_by_text(PHONE).first.drag_to(page.get_by_text("Клиент наш").first)
         shown(page).get_by_text("Что нужно для стадии").wait_for()
