@@ -63,7 +63,8 @@ class Services:
         )
 
     def dispose(self) -> None:
-        """Closes every connection."""
+        """Closes every connection, once nobody uses it."""
+        self.doorbell.close()
         self.database.dispose()
         self.redis.close()
 

@@ -41,13 +41,14 @@ class Doorbell:
     """Rings for deliveries. Best effort on purpose: the row is there, and the clock rings again.
 
     A thread of its own does the ringing, so whoever has a delivery to ring for waits neither for Redis nor for its
-    death: an RQ job costs more than everything else that a door does.
+    death: an RQ job costs more than everything else that a door does. It is closed before its connection is.
     """
 
     def __init__(self, redis: redis_client.Redis) -> None:
         self._queue = Queue(QUEUE, connection=redis, serializer=JSONSerializer)
         self._unrung: deque[int] = deque(maxlen=RINGS_WAITING)
         self._wanted = threading.Event()
+        self._closing = threading.Event()
         self._starting = threading.Lock()
         self._ringer: threading.Thread | None = None
 
@@ -61,8 +62,17 @@ class Doorbell:
                     self._ringer = threading.Thread(target=self._ring_on, name="doorbell", daemon=True)
                     self._ringer.start()
 
+    def close(self) -> None:
+        """Rings for what is still unrung, once, and ends its thread; whoever rings later begins anew."""
+        with self._starting:
+            if self._ringer is not None and self._ringer.is_alive():
+                self._closing.set()
+                self._wanted.set()
+                self._ringer.join()
+                self._closing.clear()
+
     def _ring_on(self) -> None:
-        while True:
+        while self._unrung or not self._closing.is_set():
             self._wanted.wait()
             self._wanted.clear()
             ids = [self._unrung.popleft() for _ in range(len(self._unrung))]
@@ -70,10 +80,10 @@ class Doorbell:
                 for delivery_id in ids[: max(0, RINGS_WAITING - self._queue.count)]:
                     self._queue.enqueue(JOB, delivery_id, result_ttl=0, failure_ttl=60, job_timeout=JOB_SECONDS)
                 crashpoint("door_after_ring")
-                time.sleep(PAUSE_SECONDS)
-            except (redis_client.RedisError, OSError, ValueError) as error:  # ValueError: closed under us, at the end
+                self._closing.wait(PAUSE_SECONDS)
+            except (redis_client.RedisError, OSError) as error:
                 log.warning("deliveries=%s doorbell=silent error=%s", ids, type(error).__name__)
-                time.sleep(DEAF_SECONDS)
+                self._closing.wait(DEAF_SECONDS)
 
 
 AWAY = (redis_client.ConnectionError, redis_client.TimeoutError)

@@ -29,7 +29,6 @@ from redis import RedisError
 from rq import Worker
 
 from b24app.engine.inbox import Inbox
-from b24app.engine.jobs import Doorbell
 from b24app.store import schema
 from b24app.supervisor import REDIS_URL_VARIABLE, Program
 
@@ -76,7 +75,6 @@ class Stage(Office):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.inbox = Inbox(self.database)
-        self.doorbell = Doorbell(self.redis)
         self.unguarded: dict[str, str] = {}
         """Kinds of processes (worker, clock, web) that run without a guard, with its name."""
         self.killed: list[str] = []
@@ -206,10 +204,6 @@ class Stage(Office):
         super().hurry()
         if self.inbox.free_leases_of_the_dead():
             self.ring()
-
-    def ring(self) -> None:
-        """Rings for whatever is due."""
-        self.doorbell.ring(0)
 
     def _microseconds(self) -> int:
         """Now, as our database counts."""

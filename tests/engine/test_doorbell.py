@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,13 @@ def queue_of(redis_url: str) -> Queue:
     return Queue(QUEUE, connection=client, serializer=JSONSerializer)
 
 
+@contextmanager
+def bell_at(client: redis.Redis) -> Iterator[Doorbell]:
+    bell = Doorbell(client)
+    yield bell
+    bell.close()
+
+
 def until(condition: Callable[[], bool], seconds: float = 10) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
@@ -36,55 +44,83 @@ def until(condition: Callable[[], bool], seconds: float = 10) -> None:
 
 def test_a_ring_becomes_a_job_that_carries_one_integer(redis_url: str) -> None:
     queue = queue_of(redis_url)
-    Doorbell(queue.connection).ring(42)
-    until(lambda: queue.count == 1)
+    with bell_at(queue.connection) as bell:
+        bell.ring(42)
+        until(lambda: queue.count == 1)
     (job,) = queue.jobs
     assert (job.func_name, job.args) == (jobs.JOB, [42])
 
 
 def test_a_burst_leaves_no_more_rings_than_are_enough(redis_url: str) -> None:
     queue = queue_of(redis_url)
-    bell = Doorbell(queue.connection)
-    for delivery_id in range(500):
-        bell.ring(delivery_id)
-    until(lambda: queue.count == RINGS_WAITING)
-    bell.ring(500)
-    until(lambda: not bell._unrung)
+    with bell_at(queue.connection) as bell:
+        for delivery_id in range(500):
+            bell.ring(delivery_id)
+        until(lambda: queue.count == RINGS_WAITING)
+        bell.ring(500)
+        until(lambda: not bell._unrung)
     assert queue.count == RINGS_WAITING
 
 
 def test_the_last_row_of_a_burst_is_rung_for_after_it_was_written(redis_url: str) -> None:
     queue = queue_of(redis_url)
-    bell = Doorbell(queue.connection)
-    for delivery_id in range(40):
-        bell.ring(delivery_id)
-    until(lambda: queue.count == RINGS_WAITING and not bell._unrung)
-    queue.empty()  # a worker heard everything so far
-    bell.ring(40)
-    until(lambda: any(job.args == [40] for job in queue.jobs))
+    with bell_at(queue.connection) as bell:
+        for delivery_id in range(40):
+            bell.ring(delivery_id)
+        until(lambda: queue.count == RINGS_WAITING and not bell._unrung)
+        queue.empty()  # a worker heard everything so far
+        bell.ring(40)
+        until(lambda: any(job.args == [40] for job in queue.jobs))
 
 
 def test_whoever_rings_does_not_wait_for_a_redis_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "DEAF_SECONDS", 0.05)
-    bell = Doorbell(redis.Redis.from_url("redis://127.0.0.1:1/0", socket_connect_timeout=5))
-    started = time.perf_counter()
-    for delivery_id in range(1000):
-        bell.ring(delivery_id)
-    assert time.perf_counter() - started < 2
-    until(lambda: not bell._unrung)
+    with bell_at(redis.Redis.from_url("redis://127.0.0.1:1/0", socket_connect_timeout=5)) as bell:
+        started = time.perf_counter()
+        for delivery_id in range(1000):
+            bell.ring(delivery_id)
+        assert time.perf_counter() - started < 2
+        until(lambda: not bell._unrung)
 
 
 def test_it_rings_again_once_redis_is_back(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "DEAF_SECONDS", 0.05)
     queue = queue_of(redis_url)
-    bell = Doorbell(queue.connection)
-    away = redis.Redis.from_url("redis://127.0.0.1:1/0")
-    bell._queue.connection, back = away, bell._queue.connection
+    with bell_at(queue.connection) as bell:
+        away = redis.Redis.from_url("redis://127.0.0.1:1/0")
+        bell._queue.connection, back = away, bell._queue.connection
+        bell.ring(1)
+        until(lambda: not bell._unrung)
+        bell._queue.connection = back
+        bell.ring(2)
+        until(lambda: [job.args for job in queue.jobs] == [[2]])
+
+
+def test_whoever_closes_it_may_close_its_connection_next_though_redis_is_slow(redis_url: str) -> None:
+    """A connection that is closed while the thread reads from it made the thread die of an AttributeError."""
+    queue = queue_of(redis_url)
+    client = redis.Redis.from_url(redis_url)
+    bell = Doorbell(client)
     bell.ring(1)
-    until(lambda: not bell._unrung)
-    bell._queue.connection = back
+    until(lambda: queue.count == 1)
+    queue.connection.execute_command("CLIENT", "PAUSE", 300, "ALL")
     bell.ring(2)
-    until(lambda: [job.args for job in queue.jobs] == [[2]])
+    until(lambda: not bell._unrung)  # it is being rung for
+    bell.close()
+    client.close()
+    assert [job.args for job in queue.jobs] == [[1], [2]]
+    assert bell._ringer is not None
+    assert not bell._ringer.is_alive()
+
+
+def test_a_closed_bell_rings_again(redis_url: str) -> None:
+    """The web closes every connection before it forks."""
+    queue = queue_of(redis_url)
+    with bell_at(queue.connection) as bell:
+        for delivery_id in (1, 2):
+            bell.ring(delivery_id)
+            bell.close()
+            assert queue.count == delivery_id
 
 
 WORK = """
@@ -119,7 +155,8 @@ jobs.work(run_next, sys.argv[1])
 
 def test_a_worker_that_is_told_to_stop_ends_with_the_delivery_it_is_at(redis_url: str) -> None:
     """However many wait: whoever told it would kill it in the end, amid a request."""
-    Doorbell(queue_of(redis_url).connection).ring(1)
+    with bell_at(queue_of(redis_url).connection) as bell:
+        bell.ring(1)
     command = [sys.executable, "-c", NEVER_DONE, redis_url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as worker:
         assert worker.stdout is not None

@@ -86,6 +86,7 @@ class Office:
         self._logs: dict[str, IO[bytes]] = {}
         self.redis_program, self.redis_url = embedded_redis(folder / "redis")
         self.redis = redis.Redis.from_url(self.redis_url, socket_timeout=5)
+        self.doorbell = Doorbell(self.redis)
         self.workers = tuple(f"worker-{number}" for number in range(workers))
         self.more_config = config
         self.write_config(text)
@@ -176,6 +177,7 @@ data = "{self.folder}"
         for log in self._logs.values():
             log.close()
         self.http.close()
+        self.doorbell.close()
         self.redis.close()
         self.database.dispose()
         self.portal.stop()
@@ -268,7 +270,7 @@ data = "{self.folder}"
 
     def ring(self) -> None:
         """Rings for whatever is due, as the clock does every few seconds."""
-        Doorbell(self.redis).ring(0)
+        self.doorbell.ring(0)
 
     def hurry(self) -> None:
         """Lets the time pass for which deliveries were postponed: they are due now, and so much older."""
