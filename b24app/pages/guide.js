@@ -107,7 +107,9 @@
       return;
     }
     if (button.hasAttribute("data-form")) {
-      openForm(button);
+      if (event.detail < 2) {  // the second half of a double click would open a second one
+        openForm(button);
+      }
     } else if (button.hasAttribute("data-move")) {
       move(button);
     } else if (button.hasAttribute("data-copy")) {

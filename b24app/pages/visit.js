@@ -247,7 +247,7 @@
       act("release", { visit: Number(button.getAttribute("data-release")) });
     } else if (button.id === "explain") {
       find(true);
-    } else if (button.id === "board") {
+    } else if (button.id === "board" && event.detail < 2) {  // not for the second half of a double click
       openBoard();
     }
   });

@@ -55,18 +55,26 @@ def test_k12_one_button_a_missing_thing_opens_the_form_at_it_by_the_keyboard_and
     assert tab.locator(".wants button").all_inner_texts() == ["Заполнить"] * 3
     tab.get_by_role("button", name="Заполнить: Тема обращения").press("Enter")
     form = frame_of(page)
-    expect(form.get_by_label("Тема обращения")).to_be_focused(timeout=30_000)
+    theme, name = (form.get_by_role("textbox", name=label) for label in ("Тема обращения", "Имя клиента"))
+    expect(theme).to_be_focused(timeout=30_000)  # no button of the tab: those have these words in their names too
     page.keyboard.type("Угловая кухня")
-    expect(form.get_by_label("Тема обращения")).to_have_value("Угловая кухня")
+    expect(theme).to_have_value("Угловая кухня")
     page.keyboard.press("Shift+Tab")
-    expect(form.get_by_label("Имя клиента")).to_be_focused()
+    expect(name).to_be_focused()
     page.keyboard.type("Иван")
-    expect(form.get_by_label("Имя клиента")).to_have_value("Иван")
+    expect(name).to_have_value("Иван")
     form.get_by_label("Тип клиента").select_option(label="Дилер")
     form.get_by_label("Тип клиента").press("Tab")
     page.keyboard.press("Enter")
     expect(form.get_by_role("status")).to_have_text("Сохранено. Теперь стадия «Клиент наш».")
     expect(frame_of(page).get_by_role("heading", name="Стадия «Клиент наш»")).to_be_visible(timeout=30_000)
+
+
+def test_a_double_click_opens_one_form(page: Page, sandbox: Sandbox) -> None:
+    lead = new_lead(sandbox)
+    opened(page, lead, "Новый").get_by_role("button", name="Заполнить: Тема обращения").dblclick()
+    expect(frame_of(page).get_by_role("textbox", name="Тема обращения")).to_be_focused(timeout=30_000)
+    expect(page.locator(".layer-frame")).to_have_count(1)
 
 
 def test_k14_the_memo_is_read_copied_and_printed(page: Page, sandbox: Sandbox, served: Services) -> None:
@@ -101,7 +109,7 @@ def test_a_button_waits_for_its_script(page: Page, sandbox: Sandbox) -> None:
     script.continue_()
     expect(button).to_be_enabled()
     button.click()
-    expect(frame_of(page).get_by_label("Имя клиента")).to_be_focused(timeout=30_000)
+    expect(frame_of(page).get_by_role("textbox", name="Имя клиента")).to_be_focused(timeout=30_000)
 
 
 def test_x12_the_manager_moves_on_himself_by_the_tabs_button(page: Page, sandbox: Sandbox, served: Services) -> None:
@@ -147,7 +155,7 @@ def test_1c13_the_tab_leads_to_declining_with_a_reason(page: Page, sandbox: Sand
     tab = opened(page, lead, "Новый")
     tab.get_by_role("button", name="Оформить отказ").press("Enter")
     form = frame_of(page)
-    expect(form.get_by_label("Причина отказа")).to_be_focused(timeout=30_000)
+    expect(form.get_by_role("combobox", name="Причина отказа")).to_be_focused(timeout=30_000)
 
 
 def test_a_stage_of_the_portals_own_and_a_finished_one_are_told(page: Page, sandbox: Sandbox, served: Services) -> None:
