@@ -35,6 +35,7 @@ from b24app.errors import OutcomeUnknown, PortalClosed, Rejected, Temporary
 from b24app.logs import MASK
 from b24app.store.alarms import clear_alarm, raise_alarm
 from b24app.store.database import Database
+from b24app.store.portals import StorageDown
 from b24app.store.schema import Row, portals, row, tokens
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,9 @@ PAUSE_AFTER_OUTAGE = timedelta(seconds=10)
 PAUSE_AFTER_REFUSAL = timedelta(minutes=5)
 """How long the authorization server is left alone after it failed or refused: deliveries must not become a storm."""
 ACCESS_LIFE = timedelta(hours=1)
+KEEP_SECONDS = 60.0
+"""How long we try to store a fresh pair while the database is away: the old one is worthless already."""
+KEEP_PAUSE_SECONDS = 0.5
 
 TOKEN_ALARM = "token"  # noqa: S105 - the name of an alarm
 OAUTH_ALARM = "oauth"
@@ -385,7 +389,15 @@ class Tokens:
             host, endpoint = portal_address(str(answer.get("client_endpoint") or endpoint), application.host)
         except Rejected:
             log.warning("%s: client_endpoint не принят / is not accepted", member_id)
-        return self._keep(entry, pair, host, endpoint)
+        deadline = time.monotonic() + KEEP_SECONDS
+        while True:
+            try:
+                return self._keep(entry, pair, host, endpoint)
+            except StorageDown as error:
+                if time.monotonic() > deadline:
+                    raise
+                log.warning("portal=%s token=unstored storage=down error=%s", member_id, type(error).__name__)
+                time.sleep(KEEP_PAUSE_SECONDS)
 
     def _keep(self, entry: Row, pair: Pair, host: str, endpoint: str) -> Token:
         """Stores the pair before anybody uses it; a newer one that a person brought meanwhile stays."""

@@ -24,7 +24,7 @@ from b24app.store.database import Database
 from b24app.store.schema import portals
 from b24app.store.schema import tokens as tokens_table
 
-from .scripted import CLIENT_ID, CLIENT_SECRET, Oauth, Reply, Server, alarm_keys, refused, settings_text
+from .scripted import CLIENT_ID, CLIENT_SECRET, Oauth, Reply, Request, Server, alarm_keys, refused, settings_text
 
 AS = "https://oauth.bitrix24.tech"
 HOUR = timedelta(hours=1)
@@ -513,6 +513,30 @@ def test_no_transaction_stands_open_while_the_server_thinks(
         connection.execute(sa.update(portals).values(facts={"x": 1}))
     assert time.monotonic() - began < 0.5
     thread.join()
+
+
+def test_a_pair_that_the_database_refuses_for_a_while_is_kept_once_it_takes_it(
+    tokens: Tokens, oauth: Oauth, database: Database, member_id: str
+) -> None:
+    """The old pair is worthless by then: what is not stored now costs a visit of an administrator."""
+    held = tokens.owner(member_id)
+    rotate, back = oauth.rotate, threading.Timer(1.0, _rename, (database, "away", "tokens"))
+
+    def while_the_table_is_away(request: Request) -> Reply:
+        _rename(database, "tokens", "away")
+        back.start()
+        return rotate(request)
+
+    oauth.default = while_the_table_is_away
+    assert tokens.refresh(held).access == "access-1"
+    back.join()
+    assert tokens.owner(member_id).access == "access-1"
+    assert len(oauth.requests) == 1
+
+
+def _rename(database: Database, name: str, to: str) -> None:
+    with database.write() as connection:
+        connection.execute(sa.text(f"ALTER TABLE {name} RENAME TO {to}"))
 
 
 def test_a_newer_pair_that_a_person_brought_meanwhile_stays(tokens: Tokens, oauth: Oauth, member_id: str) -> None:
