@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from xml.sax.saxutils import escape
 
 from sandbox import faults, php, tokens
 from sandbox.method import (
@@ -35,19 +36,24 @@ ENVELOPE = {"auth", "access_token", "auth_connector"}
 """What clients add to every method's parameters."""
 SECRETS = {"auth", "access_token", "refresh_token", "client_secret", "application_token"}
 _REFERENCE = re.compile(r"\$result((?:\[[^\[\]]+\])+)")
+_ELEMENT = re.compile(r"[A-Za-z_][\w.-]*")
+_NO_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(slots=True)
 class Door:
-    """What an address says: the method as written, the webhook (user id, code) or None, REST 3.0 or classic."""
+    """What an address says: the method as written, the webhook (user id, code) or None, REST 3.0 or classic, whether
+    the answer is wanted as XML.
+    """
 
     method: str
     webhook: tuple[str, str] | None
     v3: bool
+    xml: bool
 
 
 def door_of(path: str) -> Door | None:
-    """The door of a path under /rest/, or None; doubled and trailing slashes and a .json suffix do not matter."""
+    """The door of a path under /rest/, or None; doubled and trailing slashes do not matter, nor does .json."""
     parts = [part for part in path.split("/") if part]
     if not parts or parts[0] != "rest":
         return None
@@ -60,10 +66,10 @@ def door_of(path: str) -> Door | None:
         webhook = (parts[0], parts[1])
         parts = parts[2:]
     name = parts[0] if parts else ""
-    for suffix in (".json", ".xml"):
-        if name.lower().endswith(suffix):
-            name = name[: -len(suffix)]
-    return Door(name, webhook, v3)
+    stem, dot, suffix = name.rpartition(".")
+    if dot and suffix.lower() in ("json", "xml"):
+        return Door(stem, webhook, v3, suffix.lower() == "xml")
+    return Door(name, webhook, v3, False)
 
 
 def read_parameters(request: Request) -> tuple[Row, bool]:
@@ -101,6 +107,22 @@ def mask(value: Any) -> Any:
 
 def dump(data: Any) -> bytes:
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def as_xml(data: Any) -> str:
+    """The elements of an answer as XML (general-principles.md); words of scalars are PHP's: true is 1, false empty.
+
+    [verify] The pages show only maps: what stands in a list, or under a key that no element can have, is an `item`.
+    """
+    if isinstance(data, dict):
+        named = [(key if _ELEMENT.fullmatch(key) else "item", value) for key, value in data.items()]
+    elif isinstance(data, list):
+        named = [("item", value) for value in data]
+    elif isinstance(data, str):
+        return escape(_NO_XML.sub("", data))
+    else:
+        return "1" if data is True else "" if data is None or data is False else dump(data).decode()
+    return "".join(f"<{name}>{as_xml(value)}</{name}>" for name, value in named)
 
 
 @dataclass(slots=True)
@@ -247,6 +269,10 @@ def _handle(portal: Portal, door: Door, request: Request) -> Response:
     inner = _inner_names(params) if door.method.lower() == "batch" else []
     entry["batch"] = inner
     response = _with_faults(portal, door.method, inner, lambda: _answer(portal, door, params, request, entry))
+    if door.xml and response.body and response.content_type.startswith("application/json") and not response.cut:
+        elements = as_xml({"response": json.loads(response.body)})
+        response.body = f'<?xml version="1.0" ?>\n{elements}'.encode()
+        response.content_type = "text/xml; charset=utf-8"
     entry["status"] = 0 if response.drop else response.status
     entry["level"] = round(portal.limits.level(request.remote, portal.now()), 3)
     return response

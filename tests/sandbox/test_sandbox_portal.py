@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
+from xml.etree import ElementTree
 
 import pytest
 import requests
@@ -40,6 +41,25 @@ def test_every_way_in_reaches_the_same_method(portal: Sandbox) -> None:
         post(f"{url}/rest/profile", files={"auth": (None, token)}),
     ]
     assert {answer.json()["result"]["ID"] for answer in answers} == {"1"}
+
+
+def test_an_answer_comes_as_xml_where_the_address_says_so(portal: Sandbox) -> None:
+    hook = portal.ready["webhook"]
+    lead = lead_of(portal, title="<Кухня> & \x01стол", isManualOpportunity="Y")
+    answer = requests.get(f"{hook}batch.xml?cmd[a]=crm.lead.get%3Fid%3D{lead}&cmd[1]=crm.lead.fields", timeout=9)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/xml; charset=utf-8")
+    parsed = ElementTree.fromstring(answer.content)  # noqa: S314 - the sandbox wrote it
+    assert parsed.tag == "response"
+    assert parsed.findtext("result/result/a/ID") == str(lead)
+    assert parsed.findtext("result/result/a/TITLE") == "<Кухня> & стол"
+    assert parsed.findtext("result/result/item/ID/isReadOnly") == "1"
+    assert parsed.findtext("time/date_start")
+    refused = requests.get(f"{hook}crm.lead.get.XML?id=0", timeout=9)
+    assert (refused.status_code, refused.text) == (
+        400,
+        '<?xml version="1.0" ?>\n<response><error></error>'
+        "<error_description>ID is not defined or invalid.</error_description></response>",
+    )
 
 
 def test_forms_json_and_queries_say_the_same(portal: Sandbox) -> None:
