@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from sandbox import delivery, tokens
+from sandbox.crm_kinds import DOCUMENT, STAGE
 from sandbox.method import Actor, RestError, Row, plain
 from sandbox.portal import Portal
 
@@ -21,8 +22,6 @@ def places(portal: Portal, kind: int, stage: str) -> list[Row]:
 
 def entered(portal: Portal, kind: int, item: Row, actor: Actor) -> None:
     """Start the robots of the stage in which the item now is. A copy of the row of robots is kept by the run."""
-    from sandbox.crm import STAGE
-
     stage = item[STAGE[kind]]
     row = places(portal, kind, stage)
     if not row:
@@ -148,8 +147,6 @@ def decided(portal: Portal, run: Row, task: Row, status: int, comment: str, valu
 
 
 def _send(portal: Portal, run: Row, place: Row, robot: Row, waits: bool) -> None:
-    from sandbox.crm import DOCUMENT
-
     kind = run["ENTITY_TYPE_ID"]
     module, document, name = DOCUMENT[kind]
     token = f"{run['WORKFLOW_ID']}|A{place['ID']}_{run['INDEX']}|{portal.secret(32)}"
@@ -257,7 +254,7 @@ def trigger(portal: Portal, code: str, kind: int, item: Row, actor: Actor, clien
         portal,
         kind,
         item,
-        {crm.STAGE[kind]: placed["STAGE_ID"]},
+        {STAGE[kind]: placed["STAGE_ID"]},
         [],
         Actor(actor.user_id, "automation", hops=actor.hops),
     )

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sandbox import company, crm, delivery, entries, frames, growth, oauth, state, tokens
+from sandbox import company, delivery, entries, frames, growth, oauth, state, tokens
 from sandbox.controls import ControlError, application, control, lines, moment, only, person
+from sandbox.crm_kinds import COMPANY, CONTACT, DEAL, LEAD
 from sandbox.method import Row, as_int
 from sandbox.methods import workflows
 from sandbox.portal import Portal
@@ -235,7 +236,7 @@ def add_template(world: World, portal: Portal, path: list[str], body: Row) -> Ro
     """A workflow template; activities: {code, client_id, properties, timeout} or {task: {kind, users, name, ...}}."""
     only(body, "entity_type_id", "name", "activities", "parameters")
     kind = as_int(body.get("entity_type_id"))
-    if kind not in (crm.LEAD, crm.DEAL, crm.CONTACT, crm.COMPANY):
+    if kind not in (LEAD, DEAL, CONTACT, COMPANY):
         raise ControlError("entity_type_id is 1, 2, 3 or 4")
     places = []
     with portal.lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sandbox.crm_kinds import COMPANY, CONTACT, DEAL, LEAD, STAGE
 from sandbox.method import Actor, Row
 from sandbox.portal import Portal
 
@@ -180,11 +181,11 @@ def add_category(portal: Portal, name: str, kind: int = 2, *, default: bool = Fa
     sort = 100 * (len(crm.categories(portal, kind)) + 1)
     row = portal["categories"].add({"NAME": name, "SORT": sort, "DEFAULT": default, "ENTITY_TYPE_ID": kind})
     number = row["ID"]
-    if kind not in crm.STAGE:
+    if kind not in STAGE:
         return row
-    prefix = f"C{number}" if kind == crm.DEAL else f"DT{kind}_{number}"
+    prefix = f"C{number}" if kind == DEAL else f"DT{kind}_{number}"
     for index, (code, title, semantics, colour) in enumerate(
-        (*_NEW_STAGES, *_ENDS["deal" if kind == crm.DEAL else "dynamic"])
+        (*_NEW_STAGES, *_ENDS["deal" if kind == DEAL else "dynamic"])
     ):
         portal["statuses"].add(
             {
@@ -210,7 +211,7 @@ def _first_records(portal: Portal, now: float) -> None:
             "SOURCE_ID": "CALL",
             "DATE_CREATE": now - (40 - index) * 86400,
         }
-        contacts.append(crm.create(portal, crm.CONTACT, values, phone, Actor(owner), silent=True))
+        contacts.append(crm.create(portal, CONTACT, values, phone, Actor(owner), silent=True))
     company = {
         "TITLE": "ООО «Ремонт под ключ»",
         "ASSIGNED_BY_ID": 3,
@@ -219,7 +220,7 @@ def _first_records(portal: Portal, now: float) -> None:
     }
     crm.create(
         portal,
-        crm.COMPANY,
+        COMPANY,
         company,
         [{"TYPE_ID": "PHONE", "VALUE_TYPE": "WORK", "VALUE": "+74957654321"}],
         Actor(3),
@@ -234,14 +235,14 @@ def _first_records(portal: Portal, now: float) -> None:
             "ASSIGNED_BY_ID": owner,
             "DATE_CREATE": now - (12 - index) * 86400,
         }
-        crm.create(portal, crm.LEAD, lead, phone, Actor(owner), silent=True)
+        crm.create(portal, LEAD, lead, phone, Actor(owner), silent=True)
     for title, client, stage, amount, owner in DEALS:
         deal = {
             "TITLE": title, "CONTACT_ID": contacts[client]["ID"], "STAGE_ID": stage, "OPPORTUNITY": amount,
             "ASSIGNED_BY_ID": owner,
             "DATE_CREATE": now - 20 * 86400,
         }  # fmt: skip
-        crm.create(portal, crm.DEAL, deal, [], Actor(owner), silent=True)
+        crm.create(portal, DEAL, deal, [], Actor(owner), silent=True)
 
 
 def add_person(portal: Portal, facts: Row) -> Row:

@@ -16,7 +16,8 @@ from urllib.parse import parse_qs
 
 import requests
 
-from sandbox import automation, company, crm, delivery, entries, faults, frames, telephony, tokens
+from sandbox import automation, company, crm, crm_fields, delivery, entries, faults, frames, telephony, tokens
+from sandbox.crm_kinds import COMPANY, CONTACT, DEAL, LEAD, STAGE, WORD, exists
 from sandbox.filters import to_time
 from sandbox.method import Actor, RestError, Row, as_int
 from sandbox.methods import crm_timeline, people
@@ -205,11 +206,13 @@ def _robot(row: Row) -> Row:
     }  # fmt: skip
 
 
-_ITEMS = {"leads": crm.LEAD, "deals": crm.DEAL, "contacts": crm.CONTACT, "companies": crm.COMPANY}
+_ITEMS = {"leads": LEAD, "deals": DEAL, "contacts": CONTACT, "companies": COMPANY}
 
 
 def _items(portal: Portal, kind: int, newest: int = 1000) -> list[Row]:
-    return [crm.as_item(portal, kind, row) for row in itertools.islice(portal[kind].between(descending=True), newest)]
+    return [
+        crm_fields.as_item(portal, kind, row) for row in itertools.islice(portal[kind].between(descending=True), newest)
+    ]
 
 
 PARTS: dict[str, Callable[[Portal], Any]] = {
@@ -220,7 +223,7 @@ PARTS: dict[str, Callable[[Portal], Any]] = {
         {"id": row["ID"], "name": row["NAME"], "parent": row["PARENT"],
             "head": row["UF_HEAD"]} for row in portal["departments"]
     ],
-    "stages": lambda portal: {str(kind): [_stage(row) for row in crm.stages(portal, kind)] for kind in crm.STAGE},
+    "stages": lambda portal: {str(kind): [_stage(row) for row in crm.stages(portal, kind)] for kind in STAGE},
     **{name: partial(_items, kind=kind) for name, kind in _ITEMS.items()},
     "comments": lambda portal: [
         {"id": row["ID"], "entity_type": row["ENTITY_TYPE"], "entity_id": row["ENTITY_ID"], "text": row["COMMENT"],
@@ -620,7 +623,7 @@ def change_line(world: World, portal: Portal, path: list[str], body: Row) -> Row
 
 def _kind(portal: Portal, word: str) -> int:
     kind = as_int(word)
-    if kind is None or not crm.exists(portal, kind):
+    if kind is None or not exists(portal, kind):
         raise ControlError(f"no entity type {word}", 404)
     return kind
 
@@ -630,8 +633,8 @@ def _given(portal: Portal, kind: int, body: Row, *, new: bool) -> tuple[Row, lis
     if not isinstance(fields, dict):
         raise ControlError("fields must be an object")
     classic = {key: value for key, value in fields.items() if key.isupper()}
-    values, comms = crm.read_fields(portal, kind, fields, names="item", new=new)
-    return values, comms + crm.multifields_classic(classic)
+    values, comms = crm_fields.read_fields(portal, kind, fields, names="item", new=new)
+    return values, comms + crm_fields.multifields_classic(classic)
 
 
 def _comms(body: Row) -> list[Row]:
@@ -645,7 +648,7 @@ def _comms(body: Row) -> list[Row]:
 def _item_answer(portal: Portal, kind: int, row: Row) -> Row:
     if "LEAD_NUMBER" in row:
         return {"id": row["LEAD_NUMBER"], "deal_id": row["ID"]}
-    return crm.as_item(portal, kind, row)
+    return crm_fields.as_item(portal, kind, row)
 
 
 @control("POST", "items/<>")
@@ -676,7 +679,7 @@ def change_item(world: World, portal: Portal, path: list[str], body: Row) -> Row
             raise ControlError("access denied")
         values, comms = _given(portal, kind, body, new=False)
         crm.update(portal, kind, row, values, comms, Actor(user["ID"]))
-        return crm.as_item(portal, kind, row)
+        return crm_fields.as_item(portal, kind, row)
 
 
 @control("DELETE", "items/<>/<>")
@@ -700,8 +703,8 @@ def web_form(world: World, portal: Portal, path: list[str], body: Row) -> Row:
             "WEBFORM_ID": 1,
             "ASSIGNED_BY_ID": responsible,
         }  # fmt: skip
-        row = crm.create(portal, crm.LEAD, values, _comms(body), Actor(responsible, "system"))
-        owner = (crm.DEAL, row["ID"]) if "LEAD_NUMBER" in row else (crm.LEAD, row["ID"])
+        row = crm.create(portal, LEAD, values, _comms(body), Actor(responsible, "system"))
+        owner = (DEAL, row["ID"]) if "LEAD_NUMBER" in row else (LEAD, row["ID"])
         crm.add_activity(
             portal,
             {"OWNER_TYPE_ID": owner[0], "OWNER_ID": owner[1], "TYPE_ID": 6, "PROVIDER_ID": "CRM_WEBFORM",
@@ -717,7 +720,7 @@ def web_form(world: World, portal: Portal, path: list[str], body: Row) -> Row:
 def _made(owner: tuple[int, int], row: Row) -> Row:
     if "LEAD_NUMBER" in row:
         return {"lead_id": row["LEAD_NUMBER"], "deal_id": row["ID"]}
-    return {"lead_id": row["ID"] if owner[0] == crm.LEAD else None, "entity": list(owner)}
+    return {"lead_id": row["ID"] if owner[0] == LEAD else None, "entity": list(owner)}
 
 
 @control("POST", "email")
@@ -731,18 +734,18 @@ def email(world: World, portal: Portal, path: list[str], body: Row) -> Row:
         known = [
             hit
             for hit in crm.find_by_comm(portal, "EMAIL", sender)
-            if hit["kind"] != crm.LEAD or hit["row"]["STATUS_SEMANTIC_ID"] == "P"
+            if hit["kind"] != LEAD or hit["row"]["STATUS_SEMANTIC_ID"] == "P"
         ]
         if known:
             row, owner = known[0]["row"], (known[0]["kind"], known[0]["row"]["ID"])
         else:
             row = crm.create(
-                portal, crm.LEAD,
+                portal, LEAD,
                 {"TITLE": str(body.get("subject") or f"Письмо от {sender}"), "SOURCE_ID": "EMAIL",
                     "ASSIGNED_BY_ID": responsible},
                 [{"TYPE_ID": "EMAIL", "VALUE_TYPE": "WORK", "VALUE": sender}], Actor(responsible, "system"),
             )  # fmt: skip
-            owner = (crm.DEAL, row["ID"]) if "LEAD_NUMBER" in row else (crm.LEAD, row["ID"])
+            owner = (DEAL, row["ID"]) if "LEAD_NUMBER" in row else (LEAD, row["ID"])
         crm.add_activity(
             portal,
             {"OWNER_TYPE_ID": owner[0], "OWNER_ID": owner[1], "TYPE_ID": 4, "PROVIDER_ID": "CRM_EMAIL",
@@ -793,16 +796,16 @@ def import_leads(world: World, portal: Portal, path: list[str], body: Row) -> Ro
         raise ControlError("count is 1 to 200000")
     with portal.lock:
         user = person(portal, body.get("user_id", 1))
-        first = portal[crm.LEAD].last + 1
+        first = portal[LEAD].last + 1
         for index in range(count):
             phone = f"+7915{portal.random.randrange(10**7):07d}"
             crm.create(
-                portal, crm.LEAD, {"TITLE": f"Импорт: строка {index + 1}", "SOURCE_ID": "OTHER",
+                portal, LEAD, {"TITLE": f"Импорт: строка {index + 1}", "SOURCE_ID": "OTHER",
                     "ASSIGNED_BY_ID": user["ID"]},
                 [{"TYPE_ID": "PHONE", "VALUE_TYPE": "WORK", "VALUE": phone}], Actor(user["ID"]),
                 silent=bool(body.get("silent")),
             )  # fmt: skip
-        return {"count": count, "first": first, "last": portal[crm.LEAD].last}
+        return {"count": count, "first": first, "last": portal[LEAD].last}
 
 
 @control("POST", "comments")
@@ -818,7 +821,7 @@ def comment(world: World, portal: Portal, path: list[str], body: Row) -> Row:
         if not text:
             raise ControlError("text must not be empty")
         row = portal["comments"].add(
-            {"ENTITY_ID": item["ID"], "ENTITY_TYPE": crm.WORD[kind].lower(), "CREATED": portal.now(), "COMMENT": text,
+            {"ENTITY_ID": item["ID"], "ENTITY_TYPE": WORD[kind].lower(), "CREATED": portal.now(), "COMMENT": text,
              "AUTHOR_ID": user["ID"], "FILES": []}
         )  # fmt: skip
         crm.touch(portal, kind, item["ID"], user["ID"])
@@ -837,7 +840,7 @@ def _stage_of(portal: Portal, path: list[str]) -> tuple[int, str]:
     names = {
         row["STATUS_ID"]
         for row in portal["statuses"]
-        if kind in crm.STAGE and row["ENTITY_ID"].startswith(crm.stage_entity(kind))
+        if kind in STAGE and row["ENTITY_ID"].startswith(crm.stage_entity(kind))
     }
     if path[1] not in names:
         raise ControlError(f"no stage {path[1]}", 404)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sandbox import company, crm, entries, telephony
+from sandbox.crm_kinds import CONTACT, DEAL, LEAD
 from sandbox.method import Actor
 from sandbox.portal import Portal, Table
 
@@ -64,29 +65,29 @@ def _phone(portal: Portal) -> str:
 
 def _items(portal: Portal, leads: int, deals: int, owners: list[int]) -> None:
     random, now = portal.random, portal.now()
-    while len(portal[crm.LEAD]) < leads:
+    while len(portal[LEAD]) < leads:
         owner = random.choice(owners)
         wish = random.choice(_WISHES)
         values = {
-            "TITLE": f"{wish} №{portal[crm.LEAD].last + 1}", "SOURCE_ID": random.choice(_SOURCES),
+            "TITLE": f"{wish} №{portal[LEAD].last + 1}", "SOURCE_ID": random.choice(_SOURCES),
             "STATUS_ID": random.choice(_LEAD_STAGES), "ASSIGNED_BY_ID": owner,
             "DATE_CREATE": now - random.randrange(180 * 86400),
         }  # fmt: skip
         phone = [{"TYPE_ID": "PHONE", "VALUE_TYPE": "WORK", "VALUE": _phone(portal)}]
-        crm.create(portal, crm.LEAD, values, phone, Actor(owner), silent=True)
-    while len(portal[crm.DEAL]) < deals:
+        crm.create(portal, LEAD, values, phone, Actor(owner), silent=True)
+    while len(portal[DEAL]) < deals:
         owner = random.choice(owners)
         at = now - random.randrange(180 * 86400)
         client = {"NAME": random.choice(_WOMEN), "LAST_NAME": random.choice(_NAMES) + "а", "ASSIGNED_BY_ID": owner,
             "DATE_CREATE": at}  # fmt: skip
         phone = [{"TYPE_ID": "PHONE", "VALUE_TYPE": "MOBILE", "VALUE": _phone(portal)}]
-        contact = crm.create(portal, crm.CONTACT, client, phone, Actor(owner), silent=True)
+        contact = crm.create(portal, CONTACT, client, phone, Actor(owner), silent=True)
         values = {
             "TITLE": f"{random.choice(_WISHES)} для {client['LAST_NAME']}", "CONTACT_ID": contact["ID"],
             "STAGE_ID": random.choice(_DEAL_STAGES), "OPPORTUNITY": float(random.randrange(40, 900) * 1000),
             "ASSIGNED_BY_ID": owner, "DATE_CREATE": at,
         }  # fmt: skip
-        crm.create(portal, crm.DEAL, values, [], Actor(owner), silent=True)
+        crm.create(portal, DEAL, values, [], Actor(owner), silent=True)
 
 
 def _calls(portal: Portal, wanted: int, owners: list[int]) -> None:

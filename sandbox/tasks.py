@@ -11,11 +11,12 @@ import uuid
 from typing import Any
 
 from sandbox import crm, delivery
+from sandbox.crm_kinds import SHORT
 from sandbox.method import Actor, Row, as_int, as_map, yes
 from sandbox.portal import Portal
 
 PENDING, PROGRESS, SUPPOSED, COMPLETED, DEFERRED = 2, 3, 4, 5, 6
-_SHORT = {short: kind for kind, short in crm.SHORT.items()}
+_SHORT = {short: kind for kind, short in SHORT.items()}
 
 
 class TaskError(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sandbox import automation, crm, delivery, tokens
+from sandbox.crm_kinds import COMPANY, CONTACT, DEAL, LEAD, STAGE, WORD
 from sandbox.method import Actor, Row
 from sandbox.portal import Portal
 
@@ -12,14 +13,14 @@ REASONS = {
     "503": "Not available",
     "402": "Insufficient funds", "423": "Blocked", "OTHER": "Other",
 }  # fmt: skip
-_OF_NAME = {name: kind for kind, name in crm.WORD.items()}
+_OF_NAME = {name: kind for kind, name in WORD.items()}
 
 
 def find_client(portal: Portal, phone: str) -> tuple[int, Row] | None:
     """(type, record) of the client with that number: contact, company, open lead, in this order."""
-    for kind in (crm.CONTACT, crm.COMPANY, crm.LEAD):
+    for kind in (CONTACT, COMPANY, LEAD):
         for hit in crm.find_by_comm(portal, "PHONE", phone, [kind]):
-            if kind != crm.LEAD or hit["row"]["STATUS_SEMANTIC_ID"] == "P":
+            if kind != LEAD or hit["row"]["STATUS_SEMANTIC_ID"] == "P":
                 return kind, hit["row"]
     return None
 
@@ -67,16 +68,16 @@ def make_lead(portal: Portal, row: Row, responsible: int = 0, source: str = "CAL
     owner = responsible or row["USER_ID"] or portal.line["responsible_id"]
     word = "Исходящий звонок" if row["TYPE"] == 1 else "Входящий звонок"
     made = crm.create(
-        portal, crm.LEAD,
+        portal, LEAD,
         {"TITLE": f"{number} - {word}", "SOURCE_ID": source, "ASSIGNED_BY_ID": owner},
         [{"TYPE_ID": "PHONE", "VALUE_TYPE": "WORK", "VALUE": number}], Actor(owner, "system"), defer=True,
     )  # fmt: skip
     if "LEAD_NUMBER" in made:
-        row["ENTITY"] = [crm.CONTACT, made["CONTACT_ID"]]
-        row["MADE"] = [[crm.DEAL, made["ID"]], [crm.CONTACT, made["CONTACT_ID"]]]
+        row["ENTITY"] = [CONTACT, made["CONTACT_ID"]]
+        row["MADE"] = [[DEAL, made["ID"]], [CONTACT, made["CONTACT_ID"]]]
     else:
-        row["LEAD_ID"], row["ENTITY"] = made["ID"], [crm.LEAD, made["ID"]]
-        row["MADE"] = [[crm.LEAD, made["ID"]]]
+        row["LEAD_ID"], row["ENTITY"] = made["ID"], [LEAD, made["ID"]]
+        row["MADE"] = [[LEAD, made["ID"]]]
 
 
 def answer(portal: Portal, row: Row, user_id: int) -> None:
@@ -117,7 +118,7 @@ def finish(portal: Portal, row: Row, code: str = "", *, reason: str = "", durati
             "CALL_START_DATE": row["STARTED"], "CALL_RECORD_URL": None, "CALL_VOTE": vote or None, "COST": cost,
             "COST_CURRENCY": currency, "CALL_FAILED_CODE": code,
             "CALL_FAILED_REASON": reason or REASONS.get(code, REASONS["OTHER"]),
-            "CRM_ENTITY_TYPE": crm.WORD[entity[0]] if entity else None, "CRM_ENTITY_ID": entity[1] if entity else None,
+            "CRM_ENTITY_TYPE": WORD[entity[0]] if entity else None, "CRM_ENTITY_ID": entity[1] if entity else None,
             "CRM_ACTIVITY_ID": None, "REST_APP_ID": application["ID"] if application else None,
             "REST_APP_NAME": application["TITLE"] if application else None, "TRANSCRIPT_ID": None,
             "TRANSCRIPT_PENDING": "N", "SESSION_ID": portal.random.randrange(10**9), "REDIAL_ATTEMPT": None,
@@ -128,7 +129,7 @@ def finish(portal: Portal, row: Row, code: str = "", *, reason: str = "", durati
         line["CRM_ACTIVITY_ID"] = _activity(portal, row, entity, missed, code, duration)["ID"]
     for kind, number in row["MADE"]:
         item = portal[kind].get(number)
-        if kind in crm.STAGE and item is not None:
+        if kind in STAGE and item is not None:
             automation.entered(portal, kind, item, Actor(item["CREATED_BY_ID"], "system"))
     for user in portal["users"]:
         if user["CALL"] == row["CALL_ID"]:

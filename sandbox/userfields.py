@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sandbox import crm, delivery
+from sandbox import delivery
+from sandbox.crm_kinds import FIRST_DYNAMIC, kind_of
 from sandbox.method import Actor, RestError, Row, as_int, as_list, as_map, plain, yes
 from sandbox.portal import Portal
 
@@ -179,8 +180,8 @@ def table_of(portal: Portal, entity: str) -> str:
     if number is not None:
         row = portal["types"].get(number)
         return str(row["ENTITY_TYPE_ID"]) if row is not None else ""
-    kind = crm.kind_of(word)
-    return str(kind) if kind is not None and kind < crm.FIRST_DYNAMIC else ""
+    kind = kind_of(word)
+    return str(kind) if kind is not None and kind < FIRST_DYNAMIC else ""
 
 
 def describe(row: Row, language: str | None) -> Row:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 from zoneinfo import ZoneInfoNotFoundError
 
-from sandbox import crm, delivery
+from sandbox import delivery
+from sandbox.crm_kinds import COMPANY, CONTACT
 from sandbox.filters import to_time
 from sandbox.method import Call, RestError, Row, as_int, as_list, as_map, method, missing, plain, yes
 
@@ -473,7 +474,7 @@ def wait_from_booking(call: Call) -> int:
 
 # --- clients and links of both ----------------------------------------------------------------------------------------
 
-_CLIENTS = {"CONTACT": crm.CONTACT, "COMPANY": crm.COMPANY}
+_CLIENTS = {"CONTACT": CONTACT, "COMPANY": COMPANY}
 
 
 def _declare(word: str, table: str, param: str, code: int, text: str, listed: str) -> None:

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox import crm
+from sandbox import crm, crm_fields
+from sandbox.crm_kinds import COMPANY, CONTACT, DEAL, LEAD, QUOTE, WORD
 from sandbox.filters import page_of, select_rows
 from sandbox.method import Call, Page, RestError, Row, as_int, as_list, as_map, method, plain
 from sandbox.methods.crm_item import field_facts
 
 # An item that is not there, by type and verb: (code, text); every other page says "Not found" without a code.
 _ABSENT = {
-    (crm.CONTACT, "update"): ("", "Contact is not found"),
-    (crm.CONTACT, "delete"): ("ERROR_CORE", "Element not found"),
-    (crm.COMPANY, "update"): ("", "Company is not found"),
-    (crm.COMPANY, "delete"): ("", "Company is not found"),
-    (crm.QUOTE, "update"): ("", "Quote is not found"),
-    (crm.QUOTE, "delete"): ("ERROR_CORE", "Element not found"),
+    (CONTACT, "update"): ("", "Contact is not found"),
+    (CONTACT, "delete"): ("ERROR_CORE", "Element not found"),
+    (COMPANY, "update"): ("", "Company is not found"),
+    (COMPANY, "delete"): ("", "Company is not found"),
+    (QUOTE, "update"): ("", "Quote is not found"),
+    (QUOTE, "delete"): ("ERROR_CORE", "Element not found"),
 }
 # What crm-contact-add.md and crm-company-add.md say of an e-mail that is none; other pages do not speak of it.
 _WRONG_EMAIL = {
-    crm.CONTACT: 'The field "Work e-mail" contains an invalid address',
-    crm.COMPANY: 'The "E-mail" field contains an invalid address',
+    CONTACT: 'The field "Work e-mail" contains an invalid address',
+    COMPANY: 'The "E-mail" field contains an invalid address',
 }
 
 
@@ -52,14 +53,14 @@ def _fields(call: Call) -> Row:
 
 
 def _register(kind: int) -> None:
-    prefix = f"crm.{crm.WORD[kind].lower()}"
+    prefix = f"crm.{WORD[kind].lower()}"
 
     @method(f"{prefix}.get", scope="crm", params="id")
     def get(call: Call) -> Row:
         row = _found(call, kind, "get")
         if not crm.can_read(call.user, kind, row):
             raise RestError("", "Access denied", 400)
-        return crm.as_classic(call.portal, kind, row)
+        return crm_fields.as_classic(call.portal, kind, row)
 
     @method(f"{prefix}.add", scope="crm", params="fields params", writes=True)
     def add(call: Call) -> int:
@@ -93,30 +94,37 @@ def _register(kind: int) -> None:
         own = call.user["OWN_LEADS_ONLY"] and not call.admin
         rows, total, following = select_rows(
             portal[kind], filter=_upper(call.mapping("filter")), order=_upper(call.mapping("order")),
-            columns=crm.columns(portal, kind, "classic"), zone=portal.zone(), start=start, unknown=lambda key: None,
+            columns=crm_fields.columns(portal, kind, "classic"), zone=portal.zone(), start=start,
+            unknown=lambda key: None,
             visible=(lambda row: crm.can_read(call.user, kind, row)) if own else None,
         )  # fmt: skip
         names = [plain(name).upper() for name in as_list(call.get("select"))]
-        fields = crm.fields_of(portal, kind)
-        plain_names = {name for name, one in fields.items() if one.name and not one.user and name not in crm._ITEM_ONLY}
+        fields = crm_fields.fields_of(portal, kind)
+        plain_names = {
+            name for name, one in fields.items() if one.name and not one.user and name not in crm_fields.ITEM_ONLY
+        }
         only = set(names)
         if not names or "*" in only:
             only |= plain_names
         if "UF_*" in only:
             only |= {name for name, one in fields.items() if one.user}
-        return page_of([crm.as_classic(portal, kind, row, only | {"ID"}) for row in rows], total, following, start)
+        return page_of(
+            [crm_fields.as_classic(portal, kind, row, only | {"ID"}) for row in rows], total, following, start
+        )
 
     @method(f"{prefix}.fields", scope="crm")
     def fields(call: Call) -> Row:
-        made: Row = {name: field_facts(one, item=False) for name, one in crm.classic_fields(call.portal, kind).items()}
-        if kind == crm.CONTACT:
+        made: Row = {
+            name: field_facts(one, item=False) for name, one in crm_fields.classic_fields(call.portal, kind).items()
+        }
+        if kind == CONTACT:
             made["COMPANY_ID"]["isDeprecated"] = True
             for name in ("NAME", "SECOND_NAME", "LAST_NAME"):
                 made[name]["isRequired"] = True
-        if kind == crm.COMPANY:
+        if kind == COMPANY:
             made["TITLE"]["isRequired"] = True
-        if kind in crm.WITH_MULTIFIELDS:
-            for type_id in crm.MULTIFIELDS:
+        if kind in crm_fields.WITH_MULTIFIELDS:
+            for type_id in crm_fields.MULTIFIELDS:
                 made[type_id] = {
                     "type": "crm_multifield", "isRequired": False, "isReadOnly": False, "isImmutable": False,
                     "isMultiple": True, "isDynamic": False, "title": type_id,
@@ -129,15 +137,15 @@ def _upper(given: Row) -> Row:
 
 
 def _read(call: Call, kind: int, given: Row, *, new: bool) -> tuple[Row, list[Row]]:
-    """As crm.read_fields, with the classic methods' errors: mostly an empty code and a sentence."""
+    """As crm_fields.read_fields, with the classic methods' errors: mostly an empty code and a sentence."""
     try:
-        values, comms = crm.read_fields(
+        values, comms = crm_fields.read_fields(
             call.portal, kind, {key.upper(): value for key, value in given.items()}, names="classic", new=new
         )
     except RestError as error:
         raise RestError("", error.description, 400) from None
     currency = values.get("CURRENCY_ID")
-    if kind == crm.DEAL and currency and call.portal["currencies"].first(CURRENCY=currency) is None:
+    if kind == DEAL and currency and call.portal["currencies"].first(CURRENCY=currency) is None:
         raise RestError("", 'Invalid value for the "Currency" field', 400)
     emails = [text for one in comms if one["TYPE_ID"] == "EMAIL" and (text := plain(one.get("VALUE")).strip())]
     if kind in _WRONG_EMAIL and not all(crm.is_email(text) for text in emails):
@@ -145,7 +153,7 @@ def _read(call: Call, kind: int, given: Row, *, new: bool) -> tuple[Row, list[Ro
     return values, comms
 
 
-for _kind in crm.FIELDS:
+for _kind in crm_fields.FIELDS:
     _register(_kind)
 
 
@@ -168,8 +176,8 @@ def find_by_comm(call: Call) -> Any:
     if wanted and wanted not in ("LEAD", "CONTACT", "COMPANY"):
         raise RestError("", f"Entity type '{wanted}' is not supported", 400)
     found: Row = {}
-    for kind in (crm.LEAD, crm.CONTACT, crm.COMPANY):
-        name = crm.WORD[kind]
+    for kind in (LEAD, CONTACT, COMPANY):
+        name = WORD[kind]
         if wanted and name != wanted:
             continue
         numbers: list[int] = []

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sandbox import crm, delivery
+from sandbox import delivery
+from sandbox.crm_kinds import DEAL, RUSSIAN, SHORT, WORD
 from sandbox.filters import Column, select_rows
 from sandbox.method import Call, Page, RestError, Row, as_int, as_list, as_map, method, plain, yes
 
@@ -271,17 +272,17 @@ def modes(call: Call) -> list[Row]:
 
 @method("crm.enum.ownertype", scope="crm")
 def owner_types(call: Call) -> list[Row]:
-    made = [_entry(kind, crm.RUSSIAN[kind], crm.WORD[kind], crm.SHORT[kind]) for kind in crm.WORD]
+    made = [_entry(kind, RUSSIAN[kind], WORD[kind], SHORT[kind]) for kind in WORD]
     made.append(_entry(8, "Реквизиты", "REQUISITE", "RQ"))
     for row in call.portal["types"]:
         kind = row["ENTITY_TYPE_ID"]
-        made.append(_entry(kind, row["TITLE"], crm.WORD[kind], crm.SHORT[kind]))
+        made.append(_entry(kind, row["TITLE"], WORD[kind], SHORT[kind]))
     return made
 
 
 @method("crm.enum.getorderownertypes", scope="crm")
 def order_owner_types(call: Call) -> list[Row]:
-    return [{"attribute": "DYN", "code": "DEAL", "id": crm.DEAL, "name": crm.RUSSIAN[crm.DEAL]}]
+    return [{"attribute": "DYN", "code": "DEAL", "id": DEAL, "name": RUSSIAN[DEAL]}]
 
 
 def _plain_fields(facts: dict[str, tuple[str, bool, str]]) -> Row:

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from sandbox import automation, crm
+from sandbox.crm_kinds import DEAL, LEAD, QUOTE, STAGE, exists, item_of, kind_of, type_row
 from sandbox.filters import Column, page_of, select_rows, split_key
 from sandbox.method import Call, Page, RestError, Row, as_int, as_list, as_map, method, plain
 
@@ -43,7 +44,7 @@ def _status(row: Row) -> Row:
 @method("crm.status.entity.types", scope="crm")
 def entity_types(call: Call) -> list[Row]:
     ends = {"START_FIELD": "NEW", "FINAL_SUCCESS_FIELD": "CONVERTED", "FINAL_UNSUCCESS_FIELD": "JUNK", "FINAL_SORT": 0}
-    made: list[Row] = [{"ID": "STATUS", "NAME": "Стадии лида", "SEMANTIC_INFO": ends, "ENTITY_TYPE_ID": crm.LEAD}]
+    made: list[Row] = [{"ID": "STATUS", "NAME": "Стадии лида", "SEMANTIC_INFO": ends, "ENTITY_TYPE_ID": LEAD}]
     made += [
         {"ID": key, "NAME": name}
         for key, name in (
@@ -55,23 +56,23 @@ def entity_types(call: Call) -> list[Row]:
     quote_ends = {"START_FIELD": "DRAFT", "FINAL_SUCCESS_FIELD": "APPROVED", "FINAL_UNSUCCESS_FIELD": "DECLAINED",
         "FINAL_SORT": 0}  # fmt: skip
     made.append(
-        {"ID": "QUOTE_STATUS", "NAME": "Стадии предложения", "SEMANTIC_INFO": quote_ends, "ENTITY_TYPE_ID": crm.QUOTE}
+        {"ID": "QUOTE_STATUS", "NAME": "Стадии предложения", "SEMANTIC_INFO": quote_ends, "ENTITY_TYPE_ID": QUOTE}
     )
-    for kind in (crm.DEAL, *(row["ENTITY_TYPE_ID"] for row in call.portal["types"])):
+    for kind in (DEAL, *(row["ENTITY_TYPE_ID"] for row in call.portal["types"])):
         for category in crm.categories(call.portal, kind):
             number = crm.category_number(kind, category)
             prefix = f"C{number}" if number else ""
             title = "Стадии сделок"
-            if kind != crm.DEAL:
+            if kind != DEAL:
                 prefix = f"DT{kind}_{number}"
-                title = f"Стадии «{(crm.type_row(call.portal, kind) or {})['TITLE']}»"
+                title = f"Стадии «{(type_row(call.portal, kind) or {})['TITLE']}»"
             entry: Row = {
                 "ID": crm.stage_entity(kind, number), "NAME": f"{title} ({category['NAME']})",
                 "SEMANTIC_INFO": _ends(kind, f"{prefix}:" if prefix else ""), "ENTITY_TYPE_ID": kind,
             }  # fmt: skip
             if prefix:
                 entry |= {
-                    "PARENT_ID": "DEAL_STAGE" if kind == crm.DEAL else None, "PREFIX": prefix,
+                    "PARENT_ID": "DEAL_STAGE" if kind == DEAL else None, "PREFIX": prefix,
                     "FIELD_ATTRIBUTE_SCOPE": f"category_{number}", "CATEGORY_ID": str(number),
                 }  # fmt: skip
             made.append(entry)
@@ -79,7 +80,7 @@ def entity_types(call: Call) -> list[Row]:
 
 
 def _ends(kind: int, prefix: str) -> Row:
-    good, bad = ("WON", "LOSE") if kind == crm.DEAL else ("SUCCESS", "FAIL")
+    good, bad = ("WON", "LOSE") if kind == DEAL else ("SUCCESS", "FAIL")
     return {
         "START_FIELD": f"{prefix}NEW", "FINAL_SUCCESS_FIELD": f"{prefix}{good}",
         "FINAL_UNSUCCESS_FIELD": f"{prefix}{bad}", "FINAL_SORT": 0,
@@ -90,14 +91,14 @@ def _ends(kind: int, prefix: str) -> Row:
 def stage_history(call: Call) -> Page:
     portal = call.portal
     kind = as_int(call.get("entityTypeId"))
-    if kind is None or kind == crm.QUOTE or kind not in crm.STAGE or not crm.exists(portal, kind):
+    if kind is None or kind == QUOTE or kind not in STAGE or not exists(portal, kind):
         raise RestError(
             "ENTITY_TYPE_NOT_SUPPORTED", f"Entity type '{plain(call.get('entityTypeId'))}' is not supported"
         )
     names = ["ID", "TYPE_ID", "OWNER_ID", "CREATED_TIME"]
     columns = {name: Column(name, "int") for name in ("ID", "TYPE_ID", "OWNER_ID")}
     columns["CREATED_TIME"] = Column("CREATED_TIME", "time")
-    if kind == crm.LEAD:
+    if kind == LEAD:
         rename = {"STATUS_SEMANTIC_ID": "STAGE_SEMANTIC_ID", "STATUS_ID": "STAGE_ID"}
     else:
         rename = {"CATEGORY_ID": "CATEGORY_ID", "STAGE_SEMANTIC_ID": "STAGE_SEMANTIC_ID", "STAGE_ID": "STAGE_ID"}
@@ -204,12 +205,12 @@ def trigger_execute(call: Call) -> bool:
     if call.portal["triggers"].first(CLIENT_ID=client_id, CODE=code) is None:
         raise RestError("", f"Trigger with code {code} is not registered.", 400)
     kind = call.integer("OWNER_TYPE_ID")
-    if kind not in crm.STAGE:
+    if kind not in STAGE:
         raise RestError("", "Incorrect parameter OWNER_TYPE_ID.", 400)
     number = call.integer("OWNER_ID")
     if number <= 0:
         raise RestError("", "Incorrect parameter OWNER_ID.", 400)
-    item = crm.item_of(call.portal, kind, number)
+    item = item_of(call.portal, kind, number)
     if item is not None:
         automation.trigger(call.portal, code, kind, item, call.actor, client_id)
     return True
@@ -223,8 +224,8 @@ def trigger_webhook(call: Call) -> bool:
     word, _, number = target.partition("_")
     if as_int(number) is None:
         raise RestError("", "Incorrect target format.", 400)
-    kind = crm.kind_of(word)
-    item = crm.item_of(call.portal, kind, as_int(number)) if kind in crm.STAGE else None
+    kind = kind_of(word)
+    item = item_of(call.portal, kind, as_int(number)) if kind in STAGE else None
     if kind is None or item is None:
         raise RestError("", "Target is not found.", 400)
     if not crm.can_change(call.user, kind, item):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from sandbox import crm
+from sandbox import crm, crm_fields
+from sandbox.crm_kinds import COMPANY, CONTACT, DEAL, LEAD, WORD
 from sandbox.method import Call, RestError, Row, as_int, as_list, method, plain
 
 _SLOTS = 7
-_KINDS = (crm.LEAD, crm.CONTACT, crm.COMPANY)
+_KINDS = (LEAD, CONTACT, COMPANY)
 _SYSTEM = {
-    crm.LEAD: ("TITLE", "ADDRESS"), crm.CONTACT: ("ADDRESS", "POST"), crm.COMPANY: ("ADDRESS", "BANKING_DETAILS"),
+    LEAD: ("TITLE", "ADDRESS"), CONTACT: ("ADDRESS", "POST"), COMPANY: ("ADDRESS", "BANKING_DETAILS"),
 }  # fmt: skip
 
 
@@ -19,7 +20,7 @@ def _manage(call: Call) -> None:
 
 def _codes(call: Call, kind: int) -> list[Row]:
     """The fields of that type by which duplicates may be looked for: some of the system's, and custom strings."""
-    fields = crm.fields_of(call.portal, kind)
+    fields = crm_fields.fields_of(call.portal, kind)
     names = [*_SYSTEM[kind], *(name for name, one in fields.items() if one.user.get("USER_TYPE_ID") == "string")]
     return [{"entityTypeId": kind, "fieldCode": name, "fieldTitle": fields[name].title} for name in names]
 
@@ -78,7 +79,7 @@ def merge_batch(call: Call) -> Row:
     kind = as_int(given.get("entityTypeId"))
     if not plain(given.get("entityTypeId")):
         raise RestError(0, "The parameter entityTypeId is required.", 400)
-    if kind not in (crm.LEAD, crm.DEAL, crm.CONTACT, crm.COMPANY):
+    if kind not in (LEAD, DEAL, CONTACT, COMPANY):
         raise RestError(0, f"Entity type {plain(given['entityTypeId'])} is not supported", 400)
     numbers = [number for number in (as_int(one) for one in as_list(given.get("entityIds"))) if number and number > 0]
     if not numbers:
@@ -94,7 +95,7 @@ def merge_batch(call: Call) -> Row:
     main, others = rows[0], rows[1:]
     if not crm.can_change(call.user, kind, main) or not all(crm.can_delete(call.user, kind, row) for row in others):
         raise RestError("ACCESS_DENIED")
-    fields = crm.fields_of(call.portal, kind)
+    fields = crm_fields.fields_of(call.portal, kind)
     names = [name for name, one in fields.items() if not set(one.flags) & {"r", "x", "i"} and name not in _NOT_MERGED]
     values: Row = {}
     for name in names:
@@ -116,7 +117,7 @@ def merge_batch(call: Call) -> Row:
         for one in [activity, *activity["BINDINGS"]]:
             if one["OWNER_TYPE_ID"] == kind and one["OWNER_ID"] in merged:
                 one["OWNER_ID"] = main["ID"]
-    for comment in call.portal["comments"].where(ENTITY_TYPE=crm.WORD[kind].lower()):
+    for comment in call.portal["comments"].where(ENTITY_TYPE=WORD[kind].lower()):
         if comment["ENTITY_ID"] in merged:
             comment["ENTITY_ID"] = main["ID"]
     for row in others:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox import crm
+from sandbox import crm, crm_fields
+from sandbox.crm_kinds import COMPANY, LEAD, check_type
 from sandbox.filters import Column, Columns, comparable, page_of, select_rows, split_key
 from sandbox.method import Call, Page, RestError, Row, as_int, as_list, as_map, method, plain, yes
 from sandbox.portal import Portal
@@ -15,7 +16,7 @@ def _denied(text: str) -> RestError:
 
 
 def _found(call: Call) -> tuple[int, Row]:
-    kind = crm.check_type(call.portal, as_int(call.get("entityTypeId")))
+    kind = check_type(call.portal, as_int(call.get("entityTypeId")))
     row = call.portal[kind].get(as_int(call.get("id")))
     if row is None:
         raise RestError("NOT_FOUND", "Элемент не найден")
@@ -38,13 +39,13 @@ def _fields(call: Call) -> Row:
 
 @method("crm.item.add", scope="crm", params="entityTypeId! fields! useOriginalUfNames", style="controller", writes=True)
 def item_add(call: Call) -> Row:
-    kind = crm.check_type(call.portal, as_int(call.get("entityTypeId")))
-    values, comms = crm.read_fields(call.portal, kind, _fields(call), names="item", new=True)
+    kind = check_type(call.portal, as_int(call.get("entityTypeId")))
+    values, comms = crm_fields.read_fields(call.portal, kind, _fields(call), names="item", new=True)
     row = crm.create(call.portal, kind, values, comms, call.actor)
     if "LEAD_NUMBER" in row:
         # Simple mode: the lead is gone when the answer is made, only its number is left.
         return {"item": {"id": row["LEAD_NUMBER"], "entityTypeId": kind}}
-    return {"item": crm.as_item(call.portal, kind, row, original=_original(call))}
+    return {"item": crm_fields.as_item(call.portal, kind, row, original=_original(call))}
 
 
 # What only an import may set: who and when, as it was in the system that the data comes from.
@@ -56,10 +57,10 @@ _IMPORTED = {
 
 def _imported(call: Call, kind: int, given: Row) -> Row:
     """Store one item without automation; its own authors and times are kept."""
-    values, comms = crm.read_fields(call.portal, kind, given, names="item", new=True)
-    facts = crm.fields_of(call.portal, kind)
+    values, comms = crm_fields.read_fields(call.portal, kind, given, names="item", new=True)
+    facts = crm_fields.fields_of(call.portal, kind)
     own = {
-        key: crm.parse(call.portal, facts[key], given[name])
+        key: crm_fields.parse(call.portal, facts[key], given[name])
         for name, key in _IMPORTED.items()
         if given.get(name) and key in facts
     }
@@ -73,7 +74,7 @@ def _imported(call: Call, kind: int, given: Row) -> Row:
     "crm.item.import", scope="crm", params="entityTypeId! fields! useOriginalUfNames", style="controller", writes=True
 )
 def item_import(call: Call) -> Row:
-    kind = crm.check_type(call.portal, as_int(call.get("entityTypeId")))
+    kind = check_type(call.portal, as_int(call.get("entityTypeId")))
     return _imported(call, kind, _fields(call))
 
 
@@ -82,7 +83,7 @@ def item_import(call: Call) -> Row:
     writes=True,
 )  # fmt: skip
 def item_batch_import(call: Call) -> Row:
-    kind = crm.check_type(call.portal, as_int(call.get("entityTypeId")))
+    kind = check_type(call.portal, as_int(call.get("entityTypeId")))
     data = call.get("data")
     if not isinstance(data, (dict, list)):
         raise RestError("100", "Invalid value to match with parameter {data}. Should be value of type array.")
@@ -104,7 +105,7 @@ def item_get(call: Call) -> Row:
     kind, row = _found(call)
     if not crm.can_read(call.user, kind, row):
         raise _denied("У вас нет прав на просмотр элемента")
-    return {"item": crm.as_item(call.portal, kind, row, original=_original(call))}
+    return {"item": crm_fields.as_item(call.portal, kind, row, original=_original(call))}
 
 
 @method(
@@ -119,9 +120,9 @@ def item_update(call: Call) -> Row:
     kind, row = _found(call)
     if not crm.can_change(call.user, kind, row):
         raise _denied("Доступ запрещён")
-    values, comms = crm.read_fields(call.portal, kind, given, names="item", new=False)
+    values, comms = crm_fields.read_fields(call.portal, kind, given, names="item", new=False)
     crm.update(call.portal, kind, row, values, comms, call.actor)
-    return {"item": crm.as_item(call.portal, kind, row, original=_original(call))}
+    return {"item": crm_fields.as_item(call.portal, kind, row, original=_original(call))}
 
 
 @method("crm.item.delete", scope="crm", params="entityTypeId! id!", style="controller", writes=True)
@@ -141,9 +142,9 @@ def item_delete(call: Call) -> list[Any]:
 )
 def item_list(call: Call) -> Page:
     portal = call.portal
-    kind = crm.check_type(portal, as_int(call.get("entityTypeId")))
+    kind = check_type(portal, as_int(call.get("entityTypeId")))
     order = as_map(call.get("order"))
-    columns = crm.columns(portal, kind, "item")
+    columns = crm_fields.columns(portal, kind, "item")
     for name, direction in order.items():
         if name not in columns:
             raise RestError("INVALID_ARG_VALUE", f"Invalid order: field '{name}' is not allowed in order")
@@ -170,11 +171,11 @@ def item_list(call: Call) -> Page:
     selected = [plain(name) for name in as_list(call.get("select"))]
     only: set[str] | None = None
     if selected and "*" not in selected:
-        known = {one.upper: one.camel for one in crm.fields_of(portal, kind).values() if one.camel}
+        known = {one.upper: one.camel for one in crm_fields.fields_of(portal, kind).values() if one.camel}
         only = {"id", *(known.get(name, name) for name in selected)} - {"fm"}  # it comes with "*" alone
         if "UF_*" in only or "ufCrm*" in only:
-            only |= {one.camel for one in crm.fields_of(portal, kind).values() if one.user}
-    items = [crm.as_item(portal, kind, row, original=_original(call), only=only) for row in rows]
+            only |= {one.camel for one in crm_fields.fields_of(portal, kind).values() if one.user}
+    items = [crm_fields.as_item(portal, kind, row, original=_original(call), only=only) for row in rows]
     return page_of({"items": items}, total, following, start)
 
 
@@ -217,7 +218,7 @@ def _upper_id(given: Row) -> Row:
     return made
 
 
-def field_facts(one: crm.Field, *, item: bool) -> Row:
+def field_facts(one: crm_fields.Field, *, item: bool) -> Row:
     """The description of a field in crm.item.fields (types as there) or in the classic .fields."""
     kind = one.type
     if item:
@@ -245,11 +246,11 @@ def field_facts(one: crm.Field, *, item: bool) -> Row:
         if one.user.get("LIST"):
             facts["items"] = [{"ID": str(entry["ID"]), "VALUE": entry["VALUE"]} for entry in one.user["LIST"]]
     elif one.key == "MYCOMPANY_ID":
-        facts["settings"] = {"parentEntityTypeId": crm.COMPANY, "isMyCompany": True, "isEmbeddedEditorEnabled": True}
+        facts["settings"] = {"parentEntityTypeId": COMPANY, "isMyCompany": True, "isEmbeddedEditorEnabled": True}
     elif one.type == "crm_company" and "m" not in one.flags:
-        facts["settings"] = {"parentEntityTypeId": crm.COMPANY}
+        facts["settings"] = {"parentEntityTypeId": COMPANY}
     elif one.type in ("crm_lead", "crm_quote"):
-        facts["settings"] = {"parentEntityTypeId": crm.LEAD if one.type == "crm_lead" else 7}
+        facts["settings"] = {"parentEntityTypeId": LEAD if one.type == "crm_lead" else 7}
     elif one.type == "crm_contact" and "m" not in one.flags:
         facts["isDeprecated"] = True
     return facts
@@ -257,14 +258,14 @@ def field_facts(one: crm.Field, *, item: bool) -> Row:
 
 @method("crm.item.fields", scope="crm", params="entityTypeId! useOriginalUfNames", style="controller")
 def item_fields(call: Call) -> Row:
-    kind = crm.check_type(call.portal, as_int(call.get("entityTypeId")))
+    kind = check_type(call.portal, as_int(call.get("entityTypeId")))
     found: Row = {}
-    for one in crm.fields_of(call.portal, kind).values():
+    for one in crm_fields.fields_of(call.portal, kind).values():
         if not one.camel:
             continue
         name = one.name if _original(call) and one.user else one.camel
         found[name] = {**field_facts(one, item=True), "upperName": one.upper}
-    if kind in crm.WITH_MULTIFIELDS:
+    if kind in crm_fields.WITH_MULTIFIELDS:
         found["fm"] = {
             "type": "crm_multifield", "isRequired": False, "isReadOnly": False, "isImmutable": False,
             "isMultiple": True,

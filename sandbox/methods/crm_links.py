@@ -6,14 +6,15 @@ api-reference/crm: leads/management-communication, deals/contacts, companies/con
 from __future__ import annotations
 
 from sandbox import crm
+from sandbox.crm_kinds import COMPANY, CONTACT, DEAL, LEAD, QUOTE, RUSSIAN, WORD
 from sandbox.method import Call, RestError, Row, as_int, as_map, method, yes
 
 
 def _serve(kind: int, other: int, key: str) -> None:
     """Register the family of one side: `key` is the list in the record, `other` the type of its members."""
-    own, member = crm.WORD[kind].lower(), crm.WORD[other].lower()
+    own, member = WORD[kind].lower(), WORD[other].lower()
     prefix = f"crm.{own}.{member}"
-    name = f"{crm.WORD[other]}_ID"
+    name = f"{WORD[other]}_ID"
 
     def owner(call: Call, text: str, *, change: bool) -> Row:
         number = as_int(call.get("id"))
@@ -21,7 +22,7 @@ def _serve(kind: int, other: int, key: str) -> None:
             raise RestError("", text, 400)
         row = call.portal[kind].get(number)
         if row is None:
-            raise RestError("NOT_FOUND" if kind == crm.LEAD else "", "Not found.", 400)
+            raise RestError("NOT_FOUND" if kind == LEAD else "", "Not found.", 400)
         if not (crm.can_change if change else crm.can_read)(call.user, kind, row):
             raise RestError("ACCESS_DENIED")
         return row
@@ -47,7 +48,7 @@ def _serve(kind: int, other: int, key: str) -> None:
     def fields(call: Call) -> Row:
         facts = {
             "SORT": ("integer", False, "Сортировка"), "IS_PRIMARY": ("char", False, "Первичный"),
-            name: ("integer", True, crm.RUSSIAN[other]),
+            name: ("integer", True, RUSSIAN[other]),
         }  # fmt: skip
         return {
             each: {
@@ -108,7 +109,7 @@ def _serve(kind: int, other: int, key: str) -> None:
             if number is None or number <= 0:
                 continue
             if call.portal[other].get(number) is None:
-                raise RestError("", f"[{crm.WORD[other].title()} #{number}] Not found", 400)
+                raise RestError("", f"[{WORD[other].title()} #{number}] Not found", 400)
             sort = as_int(facts.get("SORT"))
             found.append((not yes(facts.get("IS_PRIMARY")), sort if sort is not None else (place + 1) * 10, number))
         found.sort()
@@ -122,7 +123,7 @@ def _serve(kind: int, other: int, key: str) -> None:
         return True
 
 
-for _kind in (crm.LEAD, crm.DEAL, crm.QUOTE):
-    _serve(_kind, crm.CONTACT, "CONTACT_IDS")
-_serve(crm.COMPANY, crm.CONTACT, "CONTACT_ID")
-_serve(crm.CONTACT, crm.COMPANY, "COMPANY_IDS")
+for _kind in (LEAD, DEAL, QUOTE):
+    _serve(_kind, CONTACT, "CONTACT_IDS")
+_serve(COMPANY, CONTACT, "CONTACT_ID")
+_serve(CONTACT, COMPANY, "COMPANY_IDS")

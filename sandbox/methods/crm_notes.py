@@ -9,6 +9,7 @@ import base64
 import binascii
 
 from sandbox import crm
+from sandbox.crm_kinds import WORD, exists, item_of, kind_of
 from sandbox.filters import Column, page_of, select_rows
 from sandbox.method import Call, Page, RestError, Row, as_int, as_map, method, plain
 from sandbox.userfields import refused
@@ -20,7 +21,7 @@ WRONG_CONTEXT = "ERROR_WRONG_CONTEXT"
 
 def owner(call: Call, kind: int | None, number: int | None, *, change: bool) -> tuple[int, Row]:
     """The item to which something is bound. OWNER_NOT_FOUND or ACCESS_DENIED else."""
-    item = crm.item_of(call.portal, kind, number)
+    item = item_of(call.portal, kind, number)
     if kind is None or item is None:
         raise RestError("OWNER_NOT_FOUND", "Owner was not found", 400)
     if not (crm.can_change if change else crm.can_read)(call.user, kind, item):
@@ -83,7 +84,7 @@ def message_get(call: Call) -> Row:
 @method("crm.timeline.logmessage.list", scope="crm", params="entityTypeId! entityId! order start", style="controller")
 def message_list(call: Call) -> Page:
     kind, number = as_int(call.get("entityTypeId")), as_int(call.get("entityId"))
-    item = crm.item_of(call.portal, kind, number)
+    item = item_of(call.portal, kind, number)
     readable = kind is not None and item is not None and crm.can_read(call.user, kind, item)
     columns = {"id": Column("ID", "int"), "created": Column("CREATED", "time"), "authorId": Column("AUTHOR_ID", "int")}
     start = call.integer("start")
@@ -168,7 +169,7 @@ def entry_of(call: Call, number: int | None) -> Row | None:
     """{kind, number} of the item in whose timeline that comment or log message stands; None when there is none."""
     comment = call.portal["comments"].get(number)
     if comment is not None:
-        return {"kind": crm.kind_of(comment["ENTITY_TYPE"]), "number": comment["ENTITY_ID"], "comment": comment}
+        return {"kind": kind_of(comment["ENTITY_TYPE"]), "number": comment["ENTITY_ID"], "comment": comment}
     message = call.portal["log_messages"].get(number)
     return {"kind": message["ENTITY_TYPE_ID"], "number": message["ENTITY_ID"]} if message is not None else None
 
@@ -178,13 +179,13 @@ def _stands(call: Call, kind: int, number: int, entry: int | None) -> bool:
     if found is None:
         return False
     bound = (found.get("comment") or {}).get("BINDINGS") or []
-    places = {(found["kind"], found["number"]), *((crm.kind_of(one["ENTITY_TYPE"]), one["ENTITY_ID"]) for one in bound)}
+    places = {(found["kind"], found["number"]), *((kind_of(one["ENTITY_TYPE"]), one["ENTITY_ID"]) for one in bound)}
     return (kind, number) in places
 
 
 def _note_place(call: Call, *, change: bool) -> Row:
     kind, item = as_int(call.get("ownerTypeId")), as_int(call.get("ownerId"))
-    record = crm.item_of(call.portal, kind, item)
+    record = item_of(call.portal, kind, item)
     type_id, number = as_int(call.get("itemType")), as_int(call.get("itemId"))
     if kind is None or record is None:
         raise RestError("NOT_FOUND", "Элемент не найден", 400)
@@ -285,13 +286,13 @@ def _binding(call: Call) -> tuple[Row, str, int]:
     number = as_int(given.get("ENTITY_ID"))
     if number is None or number <= 0:
         raise refused("ENTITY_ID is not defined or invalid.")
-    kind = crm.kind_of(plain(given.get("ENTITY_TYPE")))
-    if kind is None or not crm.exists(call.portal, kind):
+    kind = kind_of(plain(given.get("ENTITY_TYPE")))
+    if kind is None or not exists(call.portal, kind):
         raise refused("ENTITY_TYPE is not defined or invalid.")
-    item = crm.item_of(call.portal, kind, number)
+    item = item_of(call.portal, kind, number)
     if item is None or not crm.can_change(call.user, kind, item):
         raise refused("Access denied.")
-    return comment, crm.WORD[kind].lower(), number
+    return comment, WORD[kind].lower(), number
 
 
 def _places(comment: Row) -> list[Row]:

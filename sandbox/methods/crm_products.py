@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox import crm
+from sandbox import crm, crm_fields
+from sandbox.crm_kinds import DEAL, FIRST_DYNAMIC, LEAD, QUOTE, SHORT, WORD, exists, item_of, kind_of_short
 from sandbox.filters import Column, page_of, select_rows, split_key
 from sandbox.method import Call, Page, RestError, Row, as_int, as_map, method, plain, yes
 
@@ -33,7 +34,7 @@ _COLUMNS = {
         else "int")
     for name, key in _NAMES.items()
 }  # fmt: skip
-_OWNERS = (crm.LEAD, crm.DEAL, crm.QUOTE)
+_OWNERS = (LEAD, DEAL, QUOTE)
 
 
 def _amount(value: Any, default: float = 0.0) -> float:
@@ -97,13 +98,13 @@ def _item(row: Row) -> Row:
 
 
 def _rows_of(call: Call, kind: int, number: int) -> list[Row]:
-    found = call.portal["product_rows"].where(OWNER_TYPE=crm.SHORT[kind], OWNER_ID=number)
+    found = call.portal["product_rows"].where(OWNER_TYPE=SHORT[kind], OWNER_ID=number)
     return sorted(found, key=lambda row: (row["SORT"], row["ID"]))
 
 
 def _recount(call: Call, kind: int, item: Row) -> None:
     """The item's sum follows its rows, as long as nobody set it by hand."""
-    if item.get("IS_MANUAL_OPPORTUNITY") == "Y" or "OPPORTUNITY" not in crm.fields_of(call.portal, kind):
+    if item.get("IS_MANUAL_OPPORTUNITY") == "Y" or "OPPORTUNITY" not in crm_fields.fields_of(call.portal, kind):
         return
     total = round(sum(row["PRICE"] * row["QUANTITY"] for row in _rows_of(call, kind, item["ID"])), 2)
     crm.update(call.portal, kind, item, {"OPPORTUNITY": total}, None, call.actor)
@@ -114,7 +115,7 @@ def _store(call: Call, kind: int, item: Row, rows: list[Row]) -> None:
         call.portal["product_rows"].remove(known["ID"])
     for index, row in enumerate(rows):
         row["SORT"] = row["SORT"] or (index + 1) * 10
-        call.portal["product_rows"].add({**row, "OWNER_TYPE": crm.SHORT[kind], "OWNER_ID": item["ID"]})
+        call.portal["product_rows"].add({**row, "OWNER_TYPE": SHORT[kind], "OWNER_ID": item["ID"]})
     call.portal.effect("update", "product_rows", item["ID"], call.user_id, "rest", owner=crm.word(kind, item["ID"]))
     _recount(call, kind, item)
 
@@ -123,8 +124,8 @@ def _store(call: Call, kind: int, item: Row, rows: list[Row]) -> None:
 
 
 def _owner(call: Call, short: Any, number: Any, *, change: bool) -> tuple[int, Row]:
-    kind = crm.kind_of_short(plain(short))
-    if kind is None or (kind not in _OWNERS and kind < crm.FIRST_DYNAMIC) or not crm.exists(call.portal, kind):
+    kind = kind_of_short(plain(short))
+    if kind is None or (kind not in _OWNERS and kind < FIRST_DYNAMIC) or not exists(call.portal, kind):
         raise RestError("ENTITY_TYPE_NOT_SUPPORTED", "Работа с этим типом объектов не поддерживается", 400)
     item = call.portal[kind].get(as_int(number))
     if item is None:
@@ -164,7 +165,7 @@ def row_add(call: Call) -> Row:
     kind, item = _owner(call, fields["OWNER_TYPE"], fields["OWNER_ID"], change=True)
     values = _row({key: value for key, value in fields.items() if key in _GIVEN})
     values["SORT"] = values["SORT"] or (len(_rows_of(call, kind, item["ID"])) + 1) * 10
-    row = call.portal["product_rows"].add({**values, "OWNER_TYPE": crm.SHORT[kind], "OWNER_ID": item["ID"]})
+    row = call.portal["product_rows"].add({**values, "OWNER_TYPE": SHORT[kind], "OWNER_ID": item["ID"]})
     _recount(call, kind, item)
     return {"productRow": _item(row)}
 
@@ -212,8 +213,8 @@ def row_list(call: Call) -> Page:
     for name in ("ownerType", "ownerId"):
         if not plain(values.get(name)):
             raise RestError("INVALID_ARG_VALUE", f"Filter field '{name}' is required")
-    kind = crm.kind_of_short(plain(values["ownerType"]))
-    item = crm.item_of(call.portal, kind, as_int(values["ownerId"]))
+    kind = kind_of_short(plain(values["ownerType"]))
+    item = item_of(call.portal, kind, as_int(values["ownerId"]))
     if kind is None or item is None or not crm.can_read(call.user, kind, item):
         raise RestError("ACCESS_DENIED", "Доступ запрещён", 400)
 
@@ -231,8 +232,8 @@ def row_list(call: Call) -> Page:
 
 @method("crm.item.productrow.getAvailableForPayment", scope="crm", params="ownerId! ownerType!", style="controller")
 def row_available(call: Call) -> Row:
-    kind = crm.kind_of_short(call.text("ownerType"))
-    item = crm.item_of(call.portal, kind, as_int(call.get("ownerId")))
+    kind = kind_of_short(call.text("ownerType"))
+    item = item_of(call.portal, kind, as_int(call.get("ownerId")))
     if kind is None or item is None or not crm.can_read(call.user, kind, item):
         raise RestError("ACCESS_DENIED", "Доступ запрещён", 400)
     return {"productRows": [_item(row) for row in _rows_of(call, kind, item["ID"])]}
@@ -289,7 +290,7 @@ def _discounts(given: Row) -> None:
 
 
 def _serve(kind: int) -> None:
-    prefix = f"crm.{crm.WORD[kind].lower()}.productrows"
+    prefix = f"crm.{WORD[kind].lower()}.productrows"
 
     def owner(call: Call, *, change: bool) -> Row:
         number = as_int(call.get("id"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sandbox import crm, delivery
+from sandbox import crm, crm_fields, delivery
+from sandbox.crm_kinds import DEAL
 from sandbox.filters import Column, page_of, select_rows, to_time
 from sandbox.method import Call, Page, RestError, Row, as_int, as_map, method, plain, yes
 
@@ -48,8 +49,8 @@ def _found(call: Call) -> Row:
 
 
 def _template(call: Call, row: Row, *, change: bool) -> Row:
-    deal = call.portal[crm.DEAL].get(row["DEAL_ID"])
-    if deal is None or not (crm.can_change if change else crm.can_read)(call.user, crm.DEAL, deal):
+    deal = call.portal[DEAL].get(row["DEAL_ID"])
+    if deal is None or not (crm.can_change if change else crm.can_read)(call.user, DEAL, deal):
         raise _refused("Access denied.")
     return deal
 
@@ -85,22 +86,22 @@ def _emit(call: Call, change: str, row: Row, **more: int) -> None:
 
 def _copy(call: Call, deal: Row, category: int, *, template: bool) -> Row:
     """A new deal with the values of another one; a template stands apart as a regular deal."""
-    fields = crm.fields_of(call.portal, crm.DEAL)
+    fields = crm_fields.fields_of(call.portal, DEAL)
     values = {
         name: deal[name] for name, one in fields.items()
         if name in deal and not set(one.flags) & {"r", "x"} and name not in ("STAGE_ID", "BEGINDATE", "CLOSEDATE")
     }  # fmt: skip
     values |= {"CATEGORY_ID": category, "IS_RECURRING": "Y" if template else "N"}
-    return crm.create(call.portal, crm.DEAL, values, [], call.actor, silent=template)
+    return crm.create(call.portal, DEAL, values, [], call.actor, silent=template)
 
 
 @method("crm.deal.recurring.add", scope="crm", params="fields params", writes=True)
 def recurring_add(call: Call) -> int:
     fields = _fields(call)
-    deal = call.portal[crm.DEAL].get(as_int(fields.get("DEAL_ID")))
+    deal = call.portal[DEAL].get(as_int(fields.get("DEAL_ID")))
     if deal is None:
         raise _refused("Deal id is empty.")
-    if not crm.can_change(call.user, crm.DEAL, deal):
+    if not crm.can_change(call.user, DEAL, deal):
         raise _refused("Access denied.")
     if call.portal["recurring"].first(BASED_ID=deal["ID"]) is not None:
         raise _refused("Deal already has recurring settings.")
@@ -189,7 +190,7 @@ def recurring_delete(call: Call) -> bool:
     row = _found(call)
     deal = _template(call, row, change=True)
     call.portal["recurring"].remove(row["ID"])
-    crm.delete(call.portal, crm.DEAL, deal, call.actor)
+    crm.delete(call.portal, DEAL, deal, call.actor)
     _emit(call, "DELETE", row)
     return True
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sandbox import crm, delivery
+from sandbox import crm, crm_fields, delivery
+from sandbox.crm_kinds import COMPANY, CONTACT, DEAL, FIRST_DYNAMIC, LEAD, QUOTE, item_of
 from sandbox.filters import Column, page_of, select_rows
 from sandbox.method import Call, Page, RestError, Row, as_int, as_list, as_map, method, plain, yes
 
@@ -50,7 +51,7 @@ def _strings(names: list[str]) -> str:
     )
 
 
-REQUISITES = crm.fields_from(
+REQUISITES = crm_fields.fields_from(
     _HEAD + "ENTITY_TYPE_ID entityTypeId integer iq | Тип объекта\nENTITY_ID entityId integer iq | Объект\n"
     "PRESET_ID presetId integer q | Шаблон\n" + _TIMES
     + "NAME name string q | Название\nCODE code string | Символьный код\n"
@@ -58,13 +59,13 @@ REQUISITES = crm.fields_from(
     "ACTIVE active char =Y | Активен\nADDRESS_ONLY addressOnly char =N | Только адрес\n"
     "SORT sort integer =500 | Сортировка\n" + _strings(_RQ)
 )  # fmt: skip
-BANK_DETAILS = crm.fields_from(
+BANK_DETAILS = crm_fields.fields_from(
     _HEAD + "ENTITY_ID entityId integer iq | Реквизит\nCOUNTRY_ID countryId integer =1 | Страна\n" + _TIMES
     + "NAME name string | Название\nCODE code string | Символьный код\nXML_ID xmlId string | Внешний код\n"
     "ORIGINATOR_ID originatorId string | Внешний источник\nACTIVE active char =Y | Активен\n"
     "SORT sort integer =500 | Сортировка\n" + _strings(_BANK) + "COMMENTS comments string | Комментарий\n"
 )  # fmt: skip
-PRESETS = crm.fields_from(
+PRESETS = crm_fields.fields_from(
     _HEAD + "ENTITY_TYPE_ID entityTypeId integer iq | Тип объекта\nCOUNTRY_ID countryId integer iq | Страна\n" + _TIMES
     + "NAME name string q | Название\nXML_ID xmlId string | Внешний код\nACTIVE active char =Y | Активен\n"
     "SORT sort integer =500 | Сортировка\n"
@@ -75,7 +76,7 @@ def _refused(text: str) -> RestError:
     return RestError("", text, 400)
 
 
-def _described(fields: dict[str, crm.Field]) -> Row:
+def _described(fields: dict[str, crm_fields.Field]) -> Row:
     return {
         name: {
             "type": one.type, "isRequired": "q" in one.flags, "isReadOnly": "r" in one.flags,
@@ -104,7 +105,7 @@ class Family:
     """add, get, list, update, delete, fields of one table whose records carry who made and changed them, and when."""
 
     def __init__(
-        self, prefix: str, table: str, title: str, event: str, fields: Callable[[Call], dict[str, crm.Field]]
+        self, prefix: str, table: str, title: str, event: str, fields: Callable[[Call], dict[str, crm_fields.Field]]
     ) -> None:
         self.prefix, self.table, self.title, self.event, self.fields = prefix, table, title, event, fields
 
@@ -119,7 +120,7 @@ class Family:
     def shown(self, call: Call, row: Row) -> Row:
         made: Row = {}
         for name, one in self.fields(call).items():
-            value = crm.classic_value(call.portal, one, row.get(name, one.default))
+            value = crm_fields.classic_value(call.portal, one, row.get(name, one.default))
             made[name] = value
         return made
 
@@ -128,7 +129,7 @@ class Family:
         for name, one in self.fields(call).items():
             if name not in given or "r" in one.flags or ("i" in one.flags and not new):
                 continue
-            values[name] = crm.parse(call.portal, one, given[name])
+            values[name] = crm_fields.parse(call.portal, one, given[name])
         return values
 
     def store(self, call: Call, values: Row) -> Row:
@@ -197,9 +198,9 @@ class Family:
             return self.listed(call)
 
 
-def _requisite_fields(call: Call) -> dict[str, crm.Field]:
+def _requisite_fields(call: Call) -> dict[str, crm_fields.Field]:
     custom = list(call.portal["userfields"].where(ENTITY_ID="CRM_REQUISITE"))
-    return REQUISITES | {row["FIELD_NAME"]: crm.user_field(row) for row in custom}
+    return REQUISITES | {row["FIELD_NAME"]: crm_fields.user_field(row) for row in custom}
 
 
 requisites = Family("crm.requisite", "requisites", "Requisite", "REQUISITE", _requisite_fields)
@@ -213,7 +214,7 @@ for _family in (requisites, bank_details, presets):
 
 def _may(call: Call, kind: int | None, number: int | None) -> Row:
     """The contact or company (or lead) that owns something, when the caller may change it."""
-    item = crm.item_of(call.portal, kind, number)
+    item = item_of(call.portal, kind, number)
     if kind is None or item is None:
         raise _refused("Entity not found.")
     if not crm.can_change(call.user, kind, item):
@@ -228,7 +229,7 @@ def _may(call: Call, kind: int | None, number: int | None) -> Row:
 def requisite_add(call: Call) -> int:
     given = _given(call)
     kind = as_int(given.get("ENTITY_TYPE_ID"))
-    if kind not in (crm.CONTACT, crm.COMPANY):
+    if kind not in (CONTACT, COMPANY):
         raise _refused("ENTITY_TYPE_ID is not defined or invalid.")
     number = _number(given.get("ENTITY_ID"), "ENTITY_ID")
     preset = call.portal["presets"].get(as_int(given.get("PRESET_ID")))
@@ -357,7 +358,7 @@ def _free(preset: Row) -> list[str]:
 @method("crm.requisite.preset.field.fields", scope="crm")
 def preset_field_fields(call: Call) -> Row:
     return _described(
-        crm.fields_from(
+        crm_fields.fields_from(
             "ID id integer r | ID\nFIELD_NAME fieldName string q | Название\n"
             "FIELD_TITLE fieldTitle string | Название в шаблоне\n"
             "SORT sort integer | Сортировка\nIN_SHORT_LIST inShortList char | Показывать в кратком списке\n"
@@ -426,17 +427,17 @@ def preset_field_delete(call: Call) -> bool:
 
 _LINK = ("REQUISITE_ID", "BANK_DETAIL_ID", "MC_REQUISITE_ID", "MC_BANK_DETAIL_ID")
 _LINK_COLUMNS = {name: Column(name, "int") for name in ("ENTITY_TYPE_ID", "ENTITY_ID", *_LINK)}
-_LINKED = (crm.DEAL, crm.QUOTE, crm.LEAD, 31)
+_LINKED = (DEAL, QUOTE, LEAD, 31)
 
 
 def _link_owner(call: Call, kind: Any, number: Any, names: tuple[str, str]) -> tuple[int, int]:
     type_id = as_int(kind)
-    if type_id is None or (type_id not in _LINKED and type_id < crm.FIRST_DYNAMIC):
+    if type_id is None or (type_id not in _LINKED and type_id < FIRST_DYNAMIC):
         raise _refused(f"{names[0]} is not defined or invalid")
     entity = as_int(number)
     if entity is None or entity <= 0:
         raise _refused(f"{names[1]} is not defined or invalid")
-    item = crm.item_of(call.portal, type_id, entity)
+    item = item_of(call.portal, type_id, entity)
     if item is None or not crm.can_change(call.user, type_id, item):
         raise _refused("Access denied.")
     return type_id, entity
@@ -517,7 +518,10 @@ def link_list(call: Call) -> Page:
 def link_fields(call: Call) -> Row:
     flags = {"ENTITY_TYPE_ID": "iq", "ENTITY_ID": "iq"}
     return _described(
-        {name: crm.Field(name, name.lower(), "integer", flags.get(name, "q"), title=name) for name in _LINK_COLUMNS}
+        {
+            name: crm_fields.Field(name, name.lower(), "integer", flags.get(name, "q"), title=name)
+            for name in _LINK_COLUMNS
+        }
     )
 
 
@@ -525,7 +529,7 @@ def link_fields(call: Call) -> Row:
 
 ADDRESS_TYPES = {11: "Адрес доставки", 1: "Фактический адрес", 6: "Юридический адрес", 4: "Адрес регистрации",
     8: "Почтовый адрес", 9: "Адрес бенефициара"}  # fmt: skip
-_ADDRESS = crm.fields_from(
+_ADDRESS = crm_fields.fields_from(
     "TYPE_ID typeId integer iq | TYPE_ID\nENTITY_TYPE_ID entityTypeId integer iq | ENTITY_TYPE_ID\n"
     "ENTITY_ID entityId integer iq | ENTITY_ID\nADDRESS_1 address1 string | Улица, дом, корпус, строение\n"
     "ADDRESS_2 address2 string | Квартира / офис\nCITY city string | Населённый пункт\n"
@@ -543,7 +547,7 @@ def _anchor(call: Call, given: Row) -> tuple[int, int, int, int, int]:
     if type_id not in ADDRESS_TYPES:
         raise _refused("TYPE_ID is not defined or invalid")
     kind = as_int(given.get("ENTITY_TYPE_ID"))
-    if kind not in (crm.LEAD, crm.CONTACT, crm.COMPANY, REQUISITE):
+    if kind not in (LEAD, CONTACT, COMPANY, REQUISITE):
         raise _refused("ENTITY_TYPE_ID is not defined or invalid")
     number = as_int(given.get("ENTITY_ID"))
     if number is None or number <= 0:
@@ -554,7 +558,7 @@ def _anchor(call: Call, given: Row) -> tuple[int, int, int, int, int]:
         if requisite is None:
             raise _refused("Access denied.")
         anchor = (requisite["ENTITY_TYPE_ID"], requisite["ENTITY_ID"])
-    item = crm.item_of(call.portal, *anchor)
+    item = item_of(call.portal, *anchor)
     if item is None or not crm.can_change(call.user, anchor[0], item):
         raise _refused("Access denied.")
     return type_id, kind, number, *anchor
@@ -576,7 +580,7 @@ def _address_event(call: Call, name: str, row: Row) -> None:
 
 def _address_values(call: Call, given: Row) -> Row:
     return {
-        name: crm.parse(call.portal, one, given[name])
+        name: crm_fields.parse(call.portal, one, given[name])
         for name, one in _ADDRESS.items()
         if name in given and not set(one.flags) & {"i", "r"}
     }
@@ -636,7 +640,7 @@ def address_list(call: Call) -> Page:
     names = {plain(name).upper() for name in as_list(call.get("select"))}
     made = [
         {
-            name: crm.classic_value(call.portal, one, row[name])
+            name: crm_fields.classic_value(call.portal, one, row[name])
             for name, one in _ADDRESS.items() if not names or "*" in names or name in names
         }
         for row in rows

@@ -9,6 +9,7 @@ import re
 
 from sandbox import crm
 from sandbox.company import add_category
+from sandbox.crm_kinds import COMPANY, CONTACT, DEAL, FIRST_DYNAMIC, LEAD, QUOTE, STAGE, WORD, check_type, exists
 from sandbox.method import Call, Page, RestError, Row, as_int, as_list, as_map, method, plain, yes
 
 
@@ -40,7 +41,7 @@ def _status_or_refuse(call: Call) -> Row:
 
 def _prefix(kind: int, category: int) -> str:
     """What the codes of a pipeline's stages begin with: C5: or DT128_7:, nothing in the first pipeline of deals."""
-    if kind >= crm.FIRST_DYNAMIC:
+    if kind >= FIRST_DYNAMIC:
         return f"DT{kind}_{category}:"
     return f"C{category}:" if category else ""
 
@@ -125,7 +126,7 @@ def status_delete(call: Call) -> bool:
     place = crm.kind_of_stages(row["ENTITY_ID"])
     if place is not None:
         kind, category = place
-        name = crm.STAGE[kind]
+        name = STAGE[kind]
         if any(
             item[name] == row["STATUS_ID"] and (item.get("CATEGORY_ID") or 0) == category for item in call.portal[kind]
         ):
@@ -178,15 +179,15 @@ def _layout_place(call: Call, *, shared: bool | None = None) -> Row:
     kind = call.method.extra.get("kind") or as_int(call.get("entityTypeId"))
     if kind is None:
         raise _refused("Parameter 'entityTypeId' is not defined")
-    if kind == crm.QUOTE or not crm.exists(call.portal, kind):
+    if kind == QUOTE or not exists(call.portal, kind):
         raise _refused(f"The entity type '{plain(call.get('entityTypeId'))}' is not supported in current context.")
     extras = call.mapping("extras")
-    names = {crm.LEAD: "leadCustomerType", crm.DEAL: "dealCategoryId"}
+    names = {LEAD: "leadCustomerType", DEAL: "dealCategoryId"}
     variant = as_int(extras.get(names.get(kind, "categoryId")))
     if shared is None:
         shared = call.text("scope", "P").upper() == "C"
     owner = 0 if shared else call.integer("userId") or call.user_id
-    return {"KIND": kind, "OWNER": owner, "VARIANT": variant or (1 if kind == crm.LEAD else 0)}
+    return {"KIND": kind, "OWNER": owner, "VARIANT": variant or (1 if kind == LEAD else 0)}
 
 
 def _may_change(call: Call, place: Row) -> None:
@@ -267,8 +268,8 @@ def layout_force(call: Call) -> bool:
     return True
 
 
-for _kind in (crm.LEAD, crm.DEAL, crm.CONTACT, crm.COMPANY):
-    _word = f"crm.{crm.WORD[_kind].lower()}.details.configuration"
+for _kind in (LEAD, DEAL, CONTACT, COMPANY):
+    _word = f"crm.{WORD[_kind].lower()}.details.configuration"
     method(f"{_word}.get", scope="crm", params="scope userId extras", kind=_kind)(layout_get)
     method(f"{_word}.set", scope="crm", params="data userId scope extras", writes=True, kind=_kind)(layout_set)
     method(f"{_word}.reset", scope="crm", params="scope userId extras", writes=True, kind=_kind)(layout_reset)
@@ -279,9 +280,9 @@ for _kind in (crm.LEAD, crm.DEAL, crm.CONTACT, crm.COMPANY):
 
 
 def _pipelines(call: Call) -> int:
-    kind = crm.check_type(call.portal, as_int(call.get("entityTypeId")))
-    if kind in (crm.LEAD, crm.QUOTE):
-        raise RestError("ENTITY_TYPE_NOT_SUPPORTED", f"Тип сущности '{crm.WORD[kind]}' не поддерживается", 400)
+    kind = check_type(call.portal, as_int(call.get("entityTypeId")))
+    if kind in (LEAD, QUOTE):
+        raise RestError("ENTITY_TYPE_NOT_SUPPORTED", f"Тип сущности '{WORD[kind]}' не поддерживается", 400)
     return kind
 
 
@@ -290,7 +291,7 @@ def _category(kind: int, row: Row) -> Row:
         "id": crm.category_number(kind, row), "name": row["NAME"], "sort": row["SORT"], "entityTypeId": kind,
         "isDefault": "Y" if row["DEFAULT"] else "N",
     }  # fmt: skip
-    if kind == crm.DEAL:
+    if kind == DEAL:
         made |= {"originId": row.get("ORIGIN_ID", ""), "originatorId": row.get("ORIGINATOR_ID", "")}
     return made
 
@@ -319,7 +320,7 @@ def _set_category(call: Call, kind: int, row: Row) -> None:
         if name in fields:
             row[key] = plain(fields[name])
     if yes(fields.get("isDefault")) and not row["DEFAULT"]:
-        if kind in (crm.CONTACT, crm.COMPANY):
+        if kind in (CONTACT, COMPANY):
             raise RestError("0", "Default client category does not support updating default state", 400)
         for other in crm.categories(call.portal, kind):
             other["DEFAULT"] = other is row
@@ -368,11 +369,11 @@ def category_update(call: Call) -> Row:
 def category_delete(call: Call) -> None:
     kind, row = _category_or_refuse(call)
     _manage(call)
-    dynamic = kind >= crm.FIRST_DYNAMIC
-    if row["DEFAULT"] or (kind == crm.DEAL and row["ID"] == 1):
+    dynamic = kind >= FIRST_DYNAMIC
+    if row["DEFAULT"] or (kind == DEAL and row["ID"] == 1):
         if dynamic:
             raise RestError("BX_ERROR", "Эта воронка является воронкой по умолчанию", 400)
-        if kind != crm.DEAL:
+        if kind != DEAL:
             raise RestError("REMOVING_DISABLED", "Удаление системной воронки запрещено", 400)
         raise RestError("0", "Нельзя удалить направление сделок по умолчанию", 400)
     if any(item.get("CATEGORY_ID") == row["ID"] for item in call.portal[kind]):
@@ -380,7 +381,7 @@ def category_delete(call: Call) -> None:
             raise RestError("BX_ERROR", "Найдены элементы, связанные с воронкой", 400)
         raise RestError("0", f"Найдены сделки, связанные с направлением '{row['NAME']}'", 400)
     call.portal["categories"].remove(row["ID"])
-    entity = crm.stage_entity(kind, row["ID"]) if kind in crm.STAGE else ""
+    entity = crm.stage_entity(kind, row["ID"]) if kind in STAGE else ""
     for status in [one for one in call.portal["statuses"] if one["ENTITY_ID"] == entity]:
         call.portal["statuses"].remove(status["ID"])
 

@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 from sandbox import crm, delivery
+from sandbox.crm_kinds import WORD, item_of, kind_of
 from sandbox.filters import Column, page_of, select_rows, to_time
 from sandbox.method import Call, Page, RestError, Row, as_int, as_list, as_map, method, missing, plain, yes
 from sandbox.portal import Portal
@@ -109,7 +110,7 @@ def _activity(call: Call, row: Row, extra: tuple[str, ...] = ()) -> Row:
 
 def _communication(call: Call, row: Row, index: int, one: Row) -> Row:
     kind, number = as_int(one["ENTITY_TYPE_ID"]), as_int(one["ENTITY_ID"])
-    owner = crm.item_of(call.portal, kind, number)
+    owner = item_of(call.portal, kind, number)
     names = ("HONORIFIC", "NAME", "SECOND_NAME", "LAST_NAME", "COMPANY_TITLE", "COMPANY_ID")
     settings = {name: plain((owner or {}).get(name)) for name in names}
     return {"ID": str(row["ID"] * 10 + index), **one, "ENTITY_SETTINGS": settings}
@@ -118,7 +119,7 @@ def _communication(call: Call, row: Row, index: int, one: Row) -> Row:
 def _readable(call: Call, row: Row) -> bool:
     for binding in row["BINDINGS"]:
         kind = binding["OWNER_TYPE_ID"]
-        item = crm.item_of(call.portal, kind, binding["OWNER_ID"])
+        item = item_of(call.portal, kind, binding["OWNER_ID"])
         if item is not None and crm.can_read(call.user, kind, item):
             return True
     return call.admin or row["RESPONSIBLE_ID"] == call.user_id
@@ -221,7 +222,7 @@ def activity_add(call: Call) -> int:
     if len(communications) > 1 and kind_of in (2, 4):
         raise RestError("", "The only one communication is allowed for activity of specified type", 400)
     kind, number = as_int(given.get("OWNER_TYPE_ID")) or 0, as_int(given.get("OWNER_ID")) or 0
-    item = crm.item_of(call.portal, kind, number)
+    item = item_of(call.portal, kind, number)
     if item is None:
         raise RestError(
             "", "Could not build binding. Please ensure that owner info and communications are defined correctly", 400
@@ -310,7 +311,7 @@ def activity_delete(call: Call) -> bool:
 
 
 def _owner(call: Call, kind: int | None, number: int | None) -> Row:
-    item = crm.item_of(call.portal, kind, number)
+    item = item_of(call.portal, kind, number)
     if kind is None or item is None:
         raise RestError("OWNER_NOT_FOUND", "Owner was not found", 400)
     if not crm.can_change(call.user, kind, item):
@@ -360,7 +361,7 @@ def comment_add(call: Call) -> int:
     given = {key.upper(): value for key, value in call.mapping("fields").items()}
     if not given:
         raise missing("fields")
-    kind = crm.kind_of(plain(given.get("ENTITY_TYPE")))
+    kind = kind_of(plain(given.get("ENTITY_TYPE")))
     number = as_int(given.get("ENTITY_ID"))
     if kind is None or not number:
         raise RestError("100", "Required fields are not provided", 400)
@@ -371,7 +372,7 @@ def comment_add(call: Call) -> int:
     author = as_int(given.get("AUTHOR_ID")) or call.user_id
     row = call.portal["comments"].add(
         {
-            "ENTITY_ID": number, "ENTITY_TYPE": crm.WORD[kind].lower(), "CREATED": call.portal.now(), "COMMENT": text,
+            "ENTITY_ID": number, "ENTITY_TYPE": WORD[kind].lower(), "CREATED": call.portal.now(), "COMMENT": text,
             "AUTHOR_ID": author if call.portal.user(author) else call.user_id,
             "FILES": _files(call, given.get("FILES")),
         }
@@ -397,8 +398,8 @@ def _comment_event(call: Call, change: str, row: Row) -> None:
 
 def _places(row: Row) -> list[tuple[int | None, int]]:
     """The items in whose timelines the comment stands: its own and those it was bound to."""
-    bound = [(crm.kind_of(one["ENTITY_TYPE"]), one["ENTITY_ID"]) for one in row.get("BINDINGS") or []]
-    return [(crm.kind_of(row["ENTITY_TYPE"]), row["ENTITY_ID"]), *bound]
+    bound = [(kind_of(one["ENTITY_TYPE"]), one["ENTITY_ID"]) for one in row.get("BINDINGS") or []]
+    return [(kind_of(row["ENTITY_TYPE"]), row["ENTITY_ID"]), *bound]
 
 
 def _comment_found(call: Call) -> Row:
@@ -411,7 +412,7 @@ def _comment_found(call: Call) -> Row:
     named = as_int(call.get("ownerTypeId")), as_int(call.get("ownerId"))
     if None not in named and named not in _places(row):
         raise RestError("OWNER_NOT_FOUND", "Owner was not found", 400)
-    _owner(call, crm.kind_of(row["ENTITY_TYPE"]), row["ENTITY_ID"])
+    _owner(call, kind_of(row["ENTITY_TYPE"]), row["ENTITY_ID"])
     if not call.admin and row["AUTHOR_ID"] != call.user_id:
         raise RestError("ACCESS_DENIED", "Access denied.", 400)
     return row
@@ -425,8 +426,8 @@ def comment_get(call: Call) -> Row:
     row = call.portal["comments"].get(number)
     if row is None:
         raise RestError("", "Not found.", 400)
-    kind = crm.kind_of(row["ENTITY_TYPE"])
-    item = crm.item_of(call.portal, kind, row["ENTITY_ID"])
+    kind = kind_of(row["ENTITY_TYPE"])
+    item = item_of(call.portal, kind, row["ENTITY_ID"])
     if kind is None or item is None or not crm.can_read(call.user, kind, item):
         raise RestError("", "Access denied.", 400)
     return _comment(call, row)
@@ -466,9 +467,9 @@ _COMMENT_COLUMNS |= {
 @method("crm.timeline.comment.list", scope="crm", params="order filter select start")
 def comment_list(call: Call) -> Page:
     given = {key.upper(): value for key, value in call.mapping("filter").items()}
-    kind = crm.kind_of(plain(given.get("ENTITY_TYPE")))
+    kind = kind_of(plain(given.get("ENTITY_TYPE")))
     number = as_int(given.get("ENTITY_ID"))
-    item = crm.item_of(call.portal, kind, number)
+    item = item_of(call.portal, kind, number)
     if kind is None or item is None or not crm.can_read(call.user, kind, item):
         raise RestError("", "Access denied.", 400)
     start = call.integer("start")

@@ -6,6 +6,7 @@ import re
 
 from sandbox import crm, delivery
 from sandbox.company import add_category
+from sandbox.crm_kinds import type_row
 from sandbox.filters import Column, page_of, select_rows, split_key
 from sandbox.method import Call, Page, RestError, Row, as_int, as_list, as_map, method, plain, yes
 
@@ -147,7 +148,7 @@ def type_get(call: Call) -> Row:
 
 @method("crm.type.getByEntityTypeId", scope="crm", params="entityTypeId!", style="controller")
 def type_by_kind(call: Call) -> Row:
-    row = crm.type_row(call.portal, as_int(call.get("entityTypeId")) or 0)
+    row = type_row(call.portal, as_int(call.get("entityTypeId")) or 0)
     if row is None:
         raise RestError(0, "Смарт-процесс не найден", 400)
     return {"type": _shown(call, row)}

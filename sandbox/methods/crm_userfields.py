@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sandbox import crm, userfields
+from sandbox import userfields
+from sandbox.crm_kinds import WORD
 from sandbox.filters import Column, page_of, select_rows
 from sandbox.method import Call, Page, RestError, Row, as_int, as_list, as_map, method, missing, plain
 from sandbox.userfields import LABELS, refused
@@ -83,7 +84,7 @@ def _serve(word: str, entity: str) -> None:
         return True
 
 
-for _word in crm.WORD.values():
+for _word in WORD.values():
     _serve(_word.lower(), f"CRM_{_word}")
 _serve("requisite", "CRM_REQUISITE")
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from sandbox import crm, disk, telephony
+from sandbox.crm_kinds import COMPANY, CONTACT, LEAD, WORD
 from sandbox.filters import Column, page_of, select_rows
 from sandbox.method import Call, Page, RestError, Row, as_int, as_list, as_map, method, plain, yes
 
@@ -205,13 +206,13 @@ def search_entities(call: Call) -> list[Row]:
     from sandbox.methods.people import day_status
 
     made = []
-    for kind in (crm.CONTACT, crm.COMPANY, crm.LEAD):
+    for kind in (CONTACT, COMPANY, LEAD):
         for hit in crm.find_by_comm(call.portal, "PHONE", phone, [kind]):
             row = hit["row"]
             user = call.portal.user(row["ASSIGNED_BY_ID"])
             name = f"{row.get('NAME') or ''} {row.get('LAST_NAME') or ''}".strip() or plain(row.get("TITLE"))
             entry: Row = {
-                "CRM_ENTITY_TYPE": crm.WORD[kind], "CRM_ENTITY_ID": row["ID"], "ASSIGNED_BY_ID": row["ASSIGNED_BY_ID"],
+                "CRM_ENTITY_TYPE": WORD[kind], "CRM_ENTITY_ID": row["ID"], "ASSIGNED_BY_ID": row["ASSIGNED_BY_ID"],
                 "NAME": name,
             }  # fmt: skip
             if user is not None:

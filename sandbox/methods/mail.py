@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sandbox import crm, dto
+from sandbox import dto
+from sandbox.crm_kinds import WORD
 from sandbox.filters import to_time
 from sandbox.method import Call, Row, method
 from sandbox.v3 import V3Error, invalid, required
@@ -33,8 +34,7 @@ def _letters(call: Call) -> list[Row]:
         other = next((one["VALUE"] for one in row["COMMUNICATIONS"]), "")
         incoming = row["DIRECTION"] == 1
         bindings = [
-            {"entityType": crm.WORD.get(one["OWNER_TYPE_ID"], ""), "entityId": one["OWNER_ID"]}
-            for one in row["BINDINGS"]
+            {"entityType": WORD.get(one["OWNER_TYPE_ID"], ""), "entityId": one["OWNER_ID"]} for one in row["BINDINGS"]
         ]
         made.append(
             {

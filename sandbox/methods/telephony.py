@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sandbox import crm, telephony
+from sandbox.crm_kinds import WORD
 from sandbox.filters import Column, page_of, select_rows, to_time
 from sandbox.method import Call, Page, RestError, Row, as_int, method, plain, yes
 
@@ -102,7 +103,7 @@ def register(call: Call) -> Row:
         external_id=external,
     )
     row["STARTED"] = started
-    wanted = {name: number for number, name in crm.WORD.items()}.get(call.text("CRM_ENTITY_TYPE").upper())
+    wanted = {name: number for number, name in WORD.items()}.get(call.text("CRM_ENTITY_TYPE").upper())
     if wanted is not None and call.portal[wanted].get(call.integer("CRM_ENTITY_ID")) is not None:
         row["ENTITY"] = [wanted, call.integer("CRM_ENTITY_ID")]
     if row["ENTITY"] is None and yes(call.get("CRM_CREATE")):
@@ -115,8 +116,8 @@ def _registered(row: Row) -> Row:
     return {
         "CALL_ID": row["CALL_ID"],
         "CRM_CREATED_LEAD": row["LEAD_ID"] or None,
-        "CRM_CREATED_ENTITIES": [{"ENTITY_TYPE": crm.WORD[kind], "ENTITY_ID": number} for kind, number in row["MADE"]],
-        "CRM_ENTITY_TYPE": crm.WORD[entity[0]] if entity else None,
+        "CRM_CREATED_ENTITIES": [{"ENTITY_TYPE": WORD[kind], "ENTITY_ID": number} for kind, number in row["MADE"]],
+        "CRM_ENTITY_TYPE": WORD[entity[0]] if entity else None,
         "CRM_ENTITY_ID": entity[1] if entity else None,
     }
 

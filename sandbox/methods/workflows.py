@@ -10,7 +10,8 @@ import base64
 import binascii
 from typing import Any
 
-from sandbox import automation, crm
+from sandbox import automation
+from sandbox.crm_kinds import COMPANY, CONTACT, DEAL, DOCUMENT, LEAD
 from sandbox.filters import Column, page_of, select_rows
 from sandbox.method import Call, Page, RestError, Row, as_int, as_list, method, plain
 from sandbox.portal import Portal
@@ -36,8 +37,8 @@ def document_kind(portal: Portal, parts: Any, *, item: bool) -> tuple[int, Row] 
     if not isinstance(parts, list) or len(parts) != 3 or any(isinstance(one, (dict, list)) for one in parts):
         return None
     name = plain(parts[2])
-    for kind in (crm.LEAD, crm.DEAL, crm.CONTACT, crm.COMPANY):
-        module, document, word = crm.DOCUMENT[kind]
+    for kind in (LEAD, DEAL, CONTACT, COMPANY):
+        module, document, word = DOCUMENT[kind]
         if [plain(parts[0]), plain(parts[1])] != [module, document]:
             continue
         if not item:
@@ -57,7 +58,7 @@ _TEMPLATE["MODIFIED"] = Column("MODIFIED", "time")
 
 def add_template(portal: Portal, kind: int, name: str, **facts: Any) -> Row:
     """A template for items of that type."""
-    module, document, word = crm.DOCUMENT[kind]
+    module, document, word = DOCUMENT[kind]
     return portal["bp_templates"].add(
         {
             "KIND": kind, "MODULE_ID": module, "ENTITY": document, "DOCUMENT_TYPE": word, "NAME": name,
@@ -237,10 +238,10 @@ def workflow_kill(call: Call) -> bool:
 _RUN = {
     "ID": Column("WORKFLOW_ID"), "STARTED": Column("STARTED", "time"), "MODIFIED": Column("STARTED", "time"),
     "STARTED_BY": Column("USER_ID", "int"), "TEMPLATE_ID": Column("TEMPLATE_ID", "int"),
-    "MODULE_ID": Column("MODULE_ID", "text", lambda row: crm.DOCUMENT[row["ENTITY_TYPE_ID"]][0]),
-    "ENTITY": Column("ENTITY", "text", lambda row: crm.DOCUMENT[row["ENTITY_TYPE_ID"]][1]),
+    "MODULE_ID": Column("MODULE_ID", "text", lambda row: DOCUMENT[row["ENTITY_TYPE_ID"]][0]),
+    "ENTITY": Column("ENTITY", "text", lambda row: DOCUMENT[row["ENTITY_TYPE_ID"]][1]),
     "DOCUMENT_ID": Column(
-        "DOCUMENT_ID", "text", lambda row: f"{crm.DOCUMENT[row['ENTITY_TYPE_ID']][2]}_{row['ITEM_ID']}"
+        "DOCUMENT_ID", "text", lambda row: f"{DOCUMENT[row['ENTITY_TYPE_ID']][2]}_{row['ITEM_ID']}"
     ),
 }  # fmt: skip
 
@@ -253,7 +254,7 @@ def workflow_instances(call: Call) -> Page:
     )
     made = []
     for row in rows:
-        module, document, name = crm.DOCUMENT[row["ENTITY_TYPE_ID"]]
+        module, document, name = DOCUMENT[row["ENTITY_TYPE_ID"]]
         entry = {
             "ID": row["WORKFLOW_ID"], "MODIFIED": call.portal.iso(row["STARTED"]), "OWNED_UNTIL": None,
             "MODULE_ID": module, "ENTITY": document, "DOCUMENT_ID": f"{name}_{row['ITEM_ID']}",
@@ -275,7 +276,7 @@ _DECISIONS = {"approve": (1, 2), "review": (3,), "request": (3, 4)}
 
 def _as_task(portal: Portal, row: Row) -> Row:
     run = portal["workflows"].rows[row["RUN_ID"]]
-    module, document, name = crm.DOCUMENT[run["ENTITY_TYPE_ID"]]
+    module, document, name = DOCUMENT[run["ENTITY_TYPE_ID"]]
     item = portal[run["ENTITY_TYPE_ID"]].get(run["ITEM_ID"]) or {}
     template = portal["bp_templates"].get(run.get("TEMPLATE_ID")) or {"NAME": "", "ID": 0}
     fields = [
