@@ -405,6 +405,28 @@ def contact_of(item: Item, raw: Mapping[str, Any]) -> dict[str, Any] | None:
 # keeping
 
 
+def remember_tasks(
+    memory: Memory,
+    entity: str,
+    tasks: Sequence[NewTask],
+    done: Sequence[DoneTask],
+    states: Sequence[tuple[int, TaskState]],
+) -> None:
+    """Keeps the tasks of a rule that are to be made, and what becomes of those that stand."""
+    for task in tasks:
+        if task.rule:
+            process_memory.add_task(
+                memory,
+                task_id=process_memory.awaited_number(memory, task.place),
+                entity=entity,
+                rule=task.rule,
+                stage=task.stage,
+                round=task.round,
+            )
+    for task_id, state in (*((one.task_id, one.state) for one in done), *states):
+        process_memory.set_task_state(memory, task_id, state)
+
+
 def remember(memory: Memory, work: StageWork) -> None:
     """Keeps where the item stands, the judged move, the tasks; sets the timers of what is looked at later."""
     entity = str(work.item)
@@ -427,20 +449,7 @@ def remember(memory: Memory, work: StageWork) -> None:
         )
     if work.retell_since is not None and work.mover_id is not None:
         process_memory.tell_again(memory, work.mover_id, work.retell_since)
-    for task in work.tasks:
-        if task.rule:
-            process_memory.add_task(
-                memory,
-                task_id=process_memory.awaited_number(memory, task.place),
-                entity=entity,
-                rule=task.rule,
-                stage=task.stage,
-                round=task.round,
-            )
-    for done in work.done:
-        process_memory.set_task_state(memory, done.task_id, done.state)
-    for task_id, state in work.states:
-        process_memory.set_task_state(memory, task_id, state)
+    remember_tasks(memory, entity, work.tasks, work.done, work.states)
     if work.move is not None and work.move.tell_if_refused is not None:
         memory.set_timer(
             f"{CHECK_MOVE}:{entity}",

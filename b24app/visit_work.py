@@ -133,19 +133,7 @@ def remember(memory: Memory, work: VisitWork) -> None:
             visits.take(memory, work.take)
         except Taken:
             raise Temporary.after("время только что заняли / taken just now", timedelta(seconds=1)) from None
-    for task in work.tasks:
-        process_memory.add_task(
-            memory,
-            task_id=process_memory.awaited_number(memory, task.place),
-            entity=entity,
-            rule=task.rule,
-            stage=task.stage,
-            round=task.round,
-        )
-    for done in work.done:
-        process_memory.set_task_state(memory, done.task_id, done.state)
-    for task_id, state in work.states:
-        process_memory.set_task_state(memory, task_id, state)
+    stage_desk.remember_tasks(memory, entity, work.tasks, work.done, work.states)
     for key in work.forgotten:
         texting.forget(memory, key)
     if work.sms is not None:
