@@ -41,53 +41,6 @@
     return word(name).replace("{n}", n).replace("{all}", all);
   }
 
-  // the server
-
-  function post(path, body, signal) {
-    return fetch(path, {
-      method: "POST",
-      headers: {
-        Authorization: "Bearer " + document.querySelector("main").getAttribute("data-pass"),
-        "Content-Type": "application/json"
-      },
-      body: JSON.stringify(body),
-      signal: signal
-    }).then(function (response) {
-      return response.json().then(function (told) {
-        if (!response.ok) {
-          throw new Error(told.error);
-        }
-        return told;
-      }, function () {
-        throw new Error(word("trouble"));
-      });
-    });
-  }
-
-  function token() {
-    return new Promise(function (resolve, reject) {
-      if (!window.BX24) {
-        reject(new Error(word("lost")));
-        return;
-      }
-      window.BX24.init(function () {
-        var auth = window.BX24.getAuth();
-        if (auth) {
-          resolve(auth.access_token);
-        } else {
-          window.BX24.refreshAuth(function (fresh) { resolve(fresh.access_token); });
-        }
-      });
-    });
-  }
-
-  function change(path, body) {
-    return token().then(function (key) {
-      body.token = key;
-      return post(path, body);
-    });
-  }
-
   // what is shown
 
   function first() {
@@ -106,7 +59,7 @@
     }
     asking = new AbortController();
     busy(true);
-    return post("/visits/board", { from: first(), to: clock.dayPlus(first(), days) }, asking.signal).then(function (told) {
+    return window.b24app.post("/visits/board", { from: first(), to: clock.dayPlus(first(), days) }, asking.signal).then(function (told) {
       if (mine !== asked) {
         return;
       }
@@ -296,7 +249,7 @@
 
   function drop(what) {
     say(word("moving"));
-    change("/visits/move", { visit: Number(what.id), measurer: Number(what.row), start: clock.iso(what.start) }).then(function (told) {
+    window.b24app.act("/visits/move", { visit: Number(what.id), measurer: Number(what.row), start: clock.iso(what.start) }).then(function (told) {
       if (!told.done) {
         what.revert();
       }
@@ -313,7 +266,7 @@
     var wish = { visit: Number(opened), measurer: Number(by("move-to").value), start: clock.iso(by("move-at").value) };
     button.disabled = true;
     say(word("moving"));
-    change("/visits/move", wish).then(function (told) {
+    window.b24app.act("/visits/move", wish).then(function (told) {
       button.disabled = false;
       if (told.done) {
         close();
@@ -328,7 +281,7 @@
   function replace(problem, button) {
     button.disabled = true;
     failures([]);
-    change("/visits/replace", { visit: problem.visit }).then(settled).catch(function (error) {
+    window.b24app.act("/visits/replace", { visit: problem.visit }).then(settled).catch(function (error) {
       button.disabled = false;
       fail(error.message);
     });
@@ -343,7 +296,7 @@
     list.reduce(function (before, one, n) {
       return before.then(function () {
         by("progress").textContent = counted("of", n + 1, list.length);
-        return change("/visits/replace", { visit: one.visit });
+        return window.b24app.act("/visits/replace", { visit: one.visit });
       }).then(function (told) {
         if (!told.done) {
           failed.push(one.title + ": " + told.said);

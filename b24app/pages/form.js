@@ -154,23 +154,6 @@
     return row.firstChild;
   }
 
-  function token() {
-    return new Promise(function (resolve, reject) {
-      if (!window.BX24) {
-        reject(new Error(form.getAttribute("data-lost")));
-        return;
-      }
-      window.BX24.init(function () {
-        var auth = window.BX24.getAuth();
-        if (auth) {
-          resolve(auth.access_token);
-        } else {
-          window.BX24.refreshAuth(function (fresh) { resolve(fresh.access_token); });
-        }
-      });
-    });
-  }
-
   function gathered() {
     var wish = { entity: form.getAttribute("data-entity"), to: form.getAttribute("data-to"), stage: form.getAttribute("data-stage"), values: {}, base: {}, reasons: {} };
     var waiting = [];
@@ -229,24 +212,11 @@
     event.preventDefault();
     tidy();
     save.disabled = true;
-    Promise.all([gathered(), token()]).then(function (made) {
-      made[0].token = made[1];
-      return fetch("/placement/save", {
-        method: "POST",
-        headers: {
-          Authorization: "Bearer " + document.querySelector("main").getAttribute("data-pass"),
-          "Content-Type": "application/json"
-        },
-        body: JSON.stringify(made[0])
-      });
-    }).then(function (response) {
-      return response.json().then(function (answer) {
-        if (!response.ok) {
-          throw new Error(answer.error);
-        }
-        save.disabled = false;
-        shown(answer);
-      });
+    gathered().then(function (wish) {
+      return window.b24app.act("/placement/save", wish);
+    }).then(function (answer) {
+      save.disabled = false;
+      shown(answer);
     }).catch(function (error) {
       save.disabled = false;
       fail(error.message);

@@ -22,17 +22,9 @@
     window.BX24.reloadWindow();
   }
 
-  function withPortal(what) {
-    if (!window.BX24) {
-      fail(guide.getAttribute("data-lost"));
-      return;
-    }
-    window.BX24.init(what);
-  }
-
   function openForm(button) {
-    withPortal(function () {
-      window.BX24.openApplication(
+    window.b24app.portal().then(function (bx24) {
+      bx24.openApplication(
         {
           form: "missing",
           entity: guide.getAttribute("data-entity"),
@@ -42,48 +34,24 @@
         reload,
         { width: SLIDER_WIDTH, title: guide.getAttribute("data-form-title") }
       );
-    });
+    }).catch(function (error) { fail(error.message); });
   }
 
   function move(button) {
     button.disabled = true;
-    withPortal(function () {
-      var auth = window.BX24.getAuth();
-      if (auth) {
-        send(button, auth.access_token);
+    window.b24app.act("/placement/save", {
+      entity: guide.getAttribute("data-entity"),
+      to: button.getAttribute("data-to"),
+      stage: guide.getAttribute("data-stage")
+    }).then(function (answer) {
+      if (answer.done) {
+        say(answer.said);
+        reload();
       } else {
-        window.BX24.refreshAuth(function (fresh) { send(button, fresh.access_token); });
+        button.disabled = false;
+        guide.setAttribute("data-stage", answer.stage);
+        fail(answer.said);
       }
-    });
-  }
-
-  function send(button, token) {
-    fetch("/placement/save", {
-      method: "POST",
-      headers: {
-        Authorization: "Bearer " + document.querySelector("main").getAttribute("data-pass"),
-        "Content-Type": "application/json"
-      },
-      body: JSON.stringify({
-        entity: guide.getAttribute("data-entity"),
-        to: button.getAttribute("data-to"),
-        stage: guide.getAttribute("data-stage"),
-        token: token
-      })
-    }).then(function (response) {
-      return response.json().then(function (answer) {
-        if (!response.ok) {
-          throw new Error(answer.error);
-        }
-        if (answer.done) {
-          say(answer.said);
-          reload();
-        } else {
-          button.disabled = false;
-          guide.setAttribute("data-stage", answer.stage);
-          fail(answer.said);
-        }
-      });
     }).catch(function (error) {
       button.disabled = false;
       fail(error.message);

@@ -54,17 +54,7 @@
     again.disabled = true;
     broken.hidden = true;
     progress.hidden = false;
-    fetch("/install/again", {
-      method: "POST",
-      headers: { Authorization: "Bearer " + document.querySelector("main").getAttribute("data-pass") }
-    }).then(function (response) {
-      return response.json().then(function (answer) {
-        if (!response.ok) {
-          throw new Error(answer.error);
-        }
-        result(answer);
-      });
-    }).catch(function (error) {
+    window.b24app.post("/install/again").then(result).catch(function (error) {
       broken.textContent = error.message;
       broken.hidden = false;
     }).then(function () {

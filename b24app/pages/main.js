@@ -2,7 +2,6 @@
   "use strict";
 
   var said = document.getElementById("said");
-  var pass = document.querySelector("main").getAttribute("data-pass");
 
   document.addEventListener("click", function (event) {
     var button = event.target.closest && event.target.closest("button[data-action]");
@@ -12,26 +11,17 @@
     var row = button.closest("li");
     var buttons = row.querySelectorAll("button");
     buttons.forEach(function (one) { one.disabled = true; });
-    fetch("/app/action", {
-      method: "POST",
-      headers: { Authorization: "Bearer " + pass, "Content-Type": "application/json" },
-      body: JSON.stringify({
-        action: button.getAttribute("data-action"),
-        id: Number(button.getAttribute("data-id") || 0),
-        entity: button.getAttribute("data-entity") || ""
-      })
-    }).then(function (response) {
-      return response.json().then(function (answer) {
-        if (!response.ok) {
-          throw new Error(answer.error);
-        }
-        buttons.forEach(function (one) { one.remove(); });
-        var done = document.createElement("span");
-        done.className = "mark";
-        done.textContent = answer.said;
-        row.appendChild(done);
-        said.textContent = answer.said;
-      });
+    window.b24app.post("/app/action", {
+      action: button.getAttribute("data-action"),
+      id: Number(button.getAttribute("data-id") || 0),
+      entity: button.getAttribute("data-entity") || ""
+    }).then(function (answer) {
+      buttons.forEach(function (one) { one.remove(); });
+      var done = document.createElement("span");
+      done.className = "mark";
+      done.textContent = answer.said;
+      row.appendChild(done);
+      said.textContent = answer.said;
     }).catch(function (error) {
       buttons.forEach(function (one) { one.disabled = false; });
       said.textContent = error.message;
@@ -47,21 +37,16 @@
     again.disabled = true;
     lines.textContent = "";
     checked.textContent = checked.getAttribute("data-working");
-    fetch("/install/again", { method: "POST", headers: { Authorization: "Bearer " + pass } }).then(function (response) {
-      return response.json().then(function (answer) {
-        if (!response.ok) {
-          throw new Error(answer.error);
-        }
-        var shown = answer.lines.filter(function (line) { return line.state === "note" || line.state === "failed"; });
-        shown.forEach(function (line) {
-          var item = document.createElement("li");
-          item.className = line.state;
-          item.textContent = line.text + (line.advice ? " — " + line.advice : "");
-          lines.appendChild(item);
-        });
-        lines.hidden = !shown.length;
-        checked.textContent = checked.getAttribute(answer.ready ? "data-good" : "data-bad");
+    window.b24app.post("/install/again").then(function (answer) {
+      var shown = answer.lines.filter(function (line) { return line.state === "note" || line.state === "failed"; });
+      shown.forEach(function (line) {
+        var item = document.createElement("li");
+        item.className = line.state;
+        item.textContent = line.text + (line.advice ? " — " + line.advice : "");
+        lines.appendChild(item);
       });
+      lines.hidden = !shown.length;
+      checked.textContent = checked.getAttribute(answer.ready ? "data-good" : "data-bad");
     }).catch(function (error) {
       checked.textContent = error.message;
     }).then(function () {
@@ -98,18 +83,9 @@
   function ask(kind, number) {
     place.textContent = "";
     found.textContent = found.getAttribute("data-working");
-    fetch("/app/story", {
-      method: "POST",
-      headers: { Authorization: "Bearer " + pass, "Content-Type": "application/json" },
-      body: JSON.stringify({ kind: kind, number: number })
-    }).then(function (response) {
-      return response.json().then(function (answer) {
-        if (!response.ok) {
-          throw new Error(answer.error);
-        }
-        found.textContent = "";
-        tell(answer.lines);
-      });
+    window.b24app.post("/app/story", { kind: kind, number: number }).then(function (answer) {
+      found.textContent = "";
+      tell(answer.lines);
     }).catch(function (error) {
       found.textContent = error.message;
     });

@@ -12,7 +12,6 @@
   var undo = document.getElementById("plan-undo");
   var sure = document.getElementById("plan-sure");
   var buttons = [show, apply, undo];
-  var pass = document.querySelector("main").getAttribute("data-pass");
 
   function add(line) {
     var item = document.createElement("li");
@@ -34,13 +33,7 @@
     place.textContent = "";
     place.hidden = false;
     said.textContent = said.getAttribute("data-working");
-    return fetch("/app/plan/" + action, { method: "POST", headers: { Authorization: "Bearer " + pass } })
-      .then(function (response) {
-        if (response.ok) {
-          return response;
-        }
-        return response.json().then(function (answer) { throw new Error(answer.error); });
-      });
+    return window.b24app.ask("/app/plan/" + action);
   }
 
   function ended() {

@@ -41,48 +41,15 @@
     return made;
   }
 
-  // every act carries the key of the person in front of the page: the portal says what he may
-
-  function withToken(what) {
-    if (!window.BX24) {
-      fail(word("lost"));
-      return;
-    }
-    window.BX24.init(function () {
-      var auth = window.BX24.getAuth();
-      if (auth) {
-        what(auth.access_token);
-      } else {
-        window.BX24.refreshAuth(function (fresh) { what(fresh.access_token); });
-      }
-    });
-  }
-
   // only a question is asked again by itself: the portal takes so many requests a second
 
   function send(action, body, done, failed, tries) {
-    withToken(function (token) {
-      body.token = token;
-      fetch("/visits/" + action, {
-        method: "POST",
-        headers: {
-          Authorization: "Bearer " + document.querySelector("main").getAttribute("data-pass"),
-          "Content-Type": "application/json"
-        },
-        body: JSON.stringify(body)
-      }).then(function (response) {
-        return response.json().catch(function () { throw new Error(word("trouble")); }).then(function (answer) {
-          if (response.status === 503 && tries) {
-            window.setTimeout(function () { send(action, body, done, failed, tries - 1); }, LATER_MS);
-          } else if (response.ok) {
-            done(answer);
-          } else {
-            throw new Error(answer.error || word("trouble"));
-          }
-        });
-      }).catch(function (error) {
+    window.b24app.act("/visits/" + action, body).then(done).catch(function (error) {
+      if (error.status === 503 && tries) {
+        window.setTimeout(function () { send(action, body, done, failed, tries - 1); }, LATER_MS);
+      } else {
         failed(error.message);
-      });
+      }
     });
   }
 
@@ -229,9 +196,9 @@
   }
 
   function openBoard() {
-    withToken(function () {
-      window.BX24.openApplication({ view: "board" }, function () {}, { title: word("board-title") });
-    });
+    window.b24app.portal().then(function (bx24) {
+      bx24.openApplication({ view: "board" }, function () {}, { title: word("board-title") });
+    }).catch(function (error) { fail(error.message); });
   }
 
   tab.addEventListener("click", function (event) {

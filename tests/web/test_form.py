@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 import sqlalchemy as sa
-from playwright.sync_api import FrameLocator, Page, expect
+from playwright.sync_api import Browser, FrameLocator, Page, expect
 
 from b24app.services import Services
 from b24app.store import schema
@@ -95,6 +95,27 @@ def test_k16_what_is_no_address_is_marked_and_not_written(page: Page, sandbox: S
     expect(form.get_by_text("это не адрес e-mail")).to_be_visible()
     accessible(page, served)
     assert card_of(sandbox, lead)["fm"] == []
+
+
+def test_what_went_wrong_on_the_way_to_the_application_is_said_in_words_and_nothing_typed_is_lost(
+    browser: Browser, sandbox: Sandbox, served: Services
+) -> None:
+    lead = new_lead(sandbox)
+    with browser.new_context(base_url=sandbox.url, locale="ru-RU") as context:
+        page = context.new_page()  # one whose console may tell of requests that failed
+        form = opened(page, sandbox, lead, "client", "Клиент наш")
+        form.get_by_label("Имя клиента").fill("Иван")
+        save = form.get_by_role("button", name="Сохранить и перейти")
+        page.route("**/placement/save", lambda route: route.abort())
+        save.click()
+        expect(form.get_by_role("alert")).to_have_text("Приложение не отвечает: проверьте связь и повторите.")
+        page.route("**/placement/save", lambda route: route.fulfill(status=502, body="<html>502</html>"))
+        save.click()
+        expect(form.get_by_role("alert")).to_have_text("Сервер ответил непонятно: обновите страницу.")
+        page.unroute("**/placement/save")
+        save.click()
+        expect(form.get_by_role("alert")).to_contain_text("Введённое сохранено.")
+    assert card_of(sandbox, lead)["name"] == "Иван"
 
 
 def test_k17_evidence_is_confirmed_by_hand_with_a_reason_that_stays_in_the_card(
