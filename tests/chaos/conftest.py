@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -33,6 +34,12 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """The shop on its stage."""
     with running_stage(tmp_path_factory.mktemp("chaos")) as shop:
         yield shop
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Says at once what was not survived: the rest of a run takes an hour, and may be broken off."""
+    if report.failed and hasattr(report, "node"):  # of the process that gathers the reports of the others
+        print(f"\n{report.nodeid}\n{report.longreprtext[-4000:]}", file=sys.stderr)
 
 
 @pytest.hookimpl(wrapper=True)
