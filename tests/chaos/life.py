@@ -33,6 +33,8 @@ ROUND = 200
 """So many enquiries come at once where a number of leads is to be reached."""
 REST_SECONDS = 1800
 """So long everything may take to come to rest: hundreds of leads wait, and machines are shared."""
+BY_HAND, BY_HAND_SECONDS = 30, 600
+"""So many leads one person makes in that time: 50 within five minutes are an import (`[intake] import_from`)."""
 CALL, ANSWER = "Вам необходимо связаться", "Ответьте клиенту"
 WRITES = (
     "crm.item.update", "crm.item.add", "crm.timeline.comment.add", "tasks.task.add", "tasks.task.update",
@@ -68,6 +70,7 @@ class Life:
         self.client_type = list_value(shop, CLIENT_TYPE)
         self.reasons = [list_value(shop, DECLINE, name) for name in ("Не устроила цена", "Выбрал других")]
         self.hung: dict[str, float] = {}
+        self.by_hand: list[float] = []
         self.began = self.stage.portal.last
 
     def live(self, seconds: float, leads: int = 0) -> None:
@@ -188,8 +191,14 @@ def _fills_in_a_form(life: Life) -> None:
     life.leads[int(life.stage.control("POST", "web-form", form)["lead_id"])] = Story(ANSWER)
 
 
-def _makes_a_lead(life: Life) -> None:
+def _makes_a_lead(life: Life) -> bool:
+    now = time.monotonic()
+    life.by_hand = [then for then in life.by_hand if now - then < BY_HAND_SECONDS]
+    if len(life.by_hand) == BY_HAND:  # more would be an import, of which one person is asked once
+        return False
+    life.by_hand.append(now)
     life.leads[life.stage.lead_by_hand(new_phone(), user_id=HEAD)] = Story(CALL)
+    return True
 
 
 def _answers_a_call(life: Life) -> None:
@@ -322,7 +331,6 @@ PEOPLE: dict[Callable[[Life], Any], int] = {
 }  # fmt: skip
 
 ENQUIRIES: dict[Callable[[Life], Any], int] = {_misses_a_call: 6, _fills_in_a_form: 4}
-"""Many leads made by one hand are an import, of which a person is asked."""
 
 
 # misfortunes
