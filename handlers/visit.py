@@ -245,7 +245,7 @@ def _closed(facts: Seen, rule: str) -> TaskRow | None:
 
 
 def _task_closed(facts: Seen) -> VisitWork | None:
-    """A task of a visit was closed or deleted by a person."""
+    """A task of a visit was closed or deleted by a person. Whatever else has happened is looked at next."""
     visit = facts.agreed
     for task in facts.open_tasks():
         if task.task_id not in facts.on_portal:
@@ -264,7 +264,7 @@ def _task_closed(facts: Seen) -> VisitWork | None:
         if visit is not None and visit.round == task.round and task.rule == MEASURE:
             happening: confirmation.Happening = "miss" if facts.nobody_home else "measure"
             return _work(facts, why=happening, changes=(Change(visit.id, happening),), states=states, again=True)
-        return _work(facts, why="задача закрыта / the task is closed", states=states)
+        return _work(facts, why="задача закрыта / the task is closed", states=states, again=True)
     return None
 
 
@@ -279,7 +279,8 @@ def _task_deleted(facts: Seen, task: TaskRow) -> VisitWork:
     ):
         text = f"Задачу о замере удалили. Отметить замер можно на вкладке «Замер»: {say.card_link(facts)}"
         notices = (Notice(facts.manager_id, text, f"visit:task:{task.task_id}"),)
-    return _work(facts, why="задачу удалили / deleted", states=((task.task_id, "obsolete"),), notices=notices)
+    states = ((task.task_id, "obsolete"),)
+    return _work(facts, why="задачу удалили / deleted", states=states, notices=notices, again=True)
 
 
 def _entry_row(facts: Seen) -> VisitRow | None:

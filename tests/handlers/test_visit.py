@@ -564,7 +564,7 @@ def test_a_closed_task_of_another_round_or_sort_says_nothing_of_the_visit(
     rule: str, round: int, rows: tuple[VisitRow, ...]
 ) -> None:
     work = decided(seen(*rows, tasks=(task(rule, 77, round),), on_portal=closed()))
-    assert (work.changes, work.states, work.again) == ((), ((77, "closed"),), False)
+    assert (work.changes, work.states, work.again) == ((), ((77, "closed"),), True)
 
 
 @pytest.mark.parametrize("status", [2, 3, 4])
@@ -586,9 +586,20 @@ def test_a_deleted_task_is_not_made_again_and_the_manager_knows_how_to_go_on(
     rule: str, rows: tuple[VisitRow, ...], tells: bool
 ) -> None:
     work = decided(seen(*rows, tasks=(task(rule),), on_portal={77: None}))
-    assert (work.states, work.changes) == (((77, "obsolete"),), ())
+    assert (work.states, work.changes, work.again) == (((77, "obsolete"),), (), True)
     text = f"Задачу о замере удалили. Отметить замер можно на вкладке «Замер»: {CARD}"
     assert told(work) == ([(ANNA, text, "visit:task:77")] if tells else [])
+
+
+@pytest.mark.parametrize("found", [closed(), {77: None}])
+def test_a_client_declines_while_the_task_to_confirm_is_closed_and_the_entry_goes_all_the_same(
+    found: dict[int, Any],
+) -> None:
+    """By chance: the look that came to take the entry away found the closed task, and nothing looked once more."""
+    lost = standing("cancelled", calendar_id=5, shown="confirming")
+    first = decided(seen(lost, tasks=(task("confirm"),), on_portal=found))
+    assert (first.removed, first.again) == ((), True)
+    assert decided(seen(lost)).removed == (5,)
 
 
 def test_a_task_that_was_not_read_says_nothing() -> None:
