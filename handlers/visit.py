@@ -232,6 +232,7 @@ def _hold_over(facts: Seen) -> VisitWork | None:
         changes=(Change(over.id, "expire", "время удержания вышло / the hold was over"),),
         kept={over.id: {"shown": "cancelled"}},
         notices=notices,
+        again=True,
     )
 
 

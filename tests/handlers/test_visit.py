@@ -511,6 +511,7 @@ def test_a_hold_that_is_over_is_told_to_whoever_held_it(minutes: int, over: bool
         changes=(Change(7, "expire", "время удержания вышло / the hold was over"),),
         kept={7: {"shown": "cancelled"}},
         notices=(Notice(ANNA, text, "visit:hold:7"),),
+        again=True,
     )
     assert decided(seen(replace(held, booked_by=0))).notices == ()
 
