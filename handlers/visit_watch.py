@@ -1,8 +1,9 @@
-"""Every quarter of an hour the visits to come are compared with the portal: what no event told is found here.
+"""Every quarter of an hour the unsettled visits are compared with the portal: what no event told is found here.
 
 One request for all: measurers' calendars, whether they still work here, our open tasks. A moved or missing entry, a
-closed task, a day that became a holiday: the visit is looked at. A measurer who is away or dismissed at the time of a
-visit: who answers for the measurers is told once, and the board proposes somebody else.
+closed task, a day that became a holiday, a visit whose state nobody was told of: the visit is looked at. A measurer
+who is away or dismissed at the time of a visit: who answers for the measurers is told once, and the board proposes
+somebody else.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from b24app.entities import ItemRef
 from b24app.measuring import Diary
 from b24app.process import COMPLETED
 from b24app.rules import confirmation
+from b24app.rules.confirmation import AGREED
 from b24app.rules.intake import Notice, plain
 from b24app.stage_work import VISIT_TASK, Office
 from b24app.store import process_memory, visits
@@ -63,13 +65,13 @@ def read(portal: Portal, call: TimerCall) -> Watched | Nothing:
     if rules is None:
         return Nothing("в сценарии нет замеров / the playbook has no measurements")
     with portal.memory() as memory:
-        coming = visits.to_come(memory)
+        unsettled = visits.unsettled(memory)
         tasks = process_memory.open_tasks_of_rules(memory, VISIT_TASK)
-    if not coming:
+    if not unsettled:
         return Nothing("замеров впереди нет / no visits to come")
     crew = measuring.read_crew(portal, rules)
     office = stage_desk.office(portal, desk.read_team(portal, desk.pool_of(portal.playbook)))
-    last = max(row.ends_at for row in coming).astimezone(crew.hours.zone).date()
+    last = max(row.ends_at for row in unsettled).astimezone(crew.hours.zone).date()
     asked: dict[str, Read[Any]] = measuring.diary_reads(crew, rules, office.now, until=last)
     ids = sorted(id for id in tasks if id > 0)
     for place in range(0, len(ids), reads.PAGE):
@@ -93,14 +95,14 @@ def _closed(ids: Sequence[int]) -> Read[list[int]]:
 def recall(memory: Memory, facts: Watched) -> Watched:
     """Orders a look at every visit that is not as we left it, and the next watch."""
     visits.number_entries(memory)
-    coming = tuple(visits.to_come(memory))
-    facts = replace(facts, rows=coming)
+    unsettled = visits.unsettled(memory)
+    facts = replace(facts, rows=tuple(row for row in unsettled if row.state in AGREED))
     looked_at = {facts.tasks[id] for id in facts.closed if id in facts.tasks}
     looked_at |= {row.entity for row in visits.holds_over(memory)}
-    looked_at |= {row.entity for row in coming if row.shown != row.state or _differs(facts, row)}
+    looked_at |= {row.entity for row in unsettled if row.shown != row.state or _differs(facts, row)}
     for entity in sorted(looked_at):
         visits.look(memory, entity)
-    if coming:
+    if unsettled:
         due_at = memory.now + visits.WATCH_EVERY
         memory.set_timer(visits.WATCH, code=visits.WATCH, entity=visits.WATCH, due_at=due_at)
     return facts

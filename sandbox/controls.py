@@ -317,7 +317,8 @@ def quiet(world: World, portal: Portal, path: list[str], body: Row) -> Row:
     only(body)
     with portal.lock:
         ringing = any(not call["DONE"] for call in portal["calls"])
-        return {"quiet": not ringing and portal.scheduler.quiet, "requests": portal.requests}
+        delivered = portal.scheduler.quiet
+        return {"quiet": delivered and not ringing, "delivered": delivered, "requests": portal.requests}
 
 
 # --- applications ---------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -98,17 +99,22 @@ def test_children_do_not_outlive_a_killed_supervisor(supervising: subprocess.Pop
 
 
 def test_a_child_that_always_fails_is_started_ever_more_slowly(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    runs.touch()
+    child = "import sys, time; open(sys.argv[1], 'a').write(f'{time.monotonic()} '); sys.exit(3)"
     script = (
         "import sys\nfrom b24app.supervisor import Program, supervise\n"
-        "supervise([Program('wrong', (sys.executable, '-c', f'open({sys.argv[1]!r}, \"a\").write(\"x\"); exit(3)'))])"
+        "supervise([Program('wrong', (sys.executable, '-c', *sys.argv[1:]))])"
     )
-    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "runs")], stderr=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-c", script, child, str(runs)], stderr=subprocess.PIPE)
     try:
-        time.sleep(4)  # starts at 0, 0.5, 1.5 and 3.5 s
-        assert 2 <= len((tmp_path / "runs").read_text()) <= 4
+        _wait(lambda: len(runs.read_text().split()) >= 4)
+        first, *_, fourth = map(float, runs.read_text().split()[:4])
     finally:
         process.terminate()
-        process.communicate(timeout=10)
+        _, told = process.communicate(timeout=10)
+    assert re.findall(rb"again_in_s=(\S+)", told)[:3] == [b"0.5", b"1.0", b"2.0"]
+    assert fourth - first > 2.5, "less the time that the first start took"
 
 
 def test_the_embedded_redis_keeps_its_data_and_asks_for_the_password(tmp_path: Path) -> None:

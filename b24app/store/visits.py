@@ -412,11 +412,11 @@ WATCH_EVERY = timedelta(minutes=15)
 
 
 def watch(memory: Memory) -> None:
-    """Sees to it that visits to come are looked at from time to time (handlers/visit_watch.py)."""
+    """Sees to it that visits are looked at from time to time until they are settled (handlers/visit_watch.py)."""
     timers = schema.timers
     next_look = memory.now + WATCH_EVERY  # a later one was set by a clock that was ahead
     mine = sa.and_(timers.c.member_id == memory.member_id, timers.c.key == WATCH, timers.c.due_at <= next_look)
-    if not memory.connection.execute(sa.select(timers.c.id).where(mine)).first() and to_come(memory):
+    if not memory.connection.execute(sa.select(timers.c.id).where(mine)).first() and unsettled(memory):
         memory.set_timer(WATCH, code=WATCH, entity=WATCH, due_at=next_look)
 
 
@@ -425,6 +425,7 @@ def holds_over(memory: Memory) -> list[VisitRow]:
     return _rows(memory, table.c.state == "held", table.c.hold_until <= memory.now)
 
 
-def to_come(memory: Memory) -> list[VisitRow]:
-    """Returns the agreed visits that are not over, and those of the last day that nobody closed."""
-    return _rows(memory, table.c.state.in_(AGREED), table.c.ends_at > memory.now - timedelta(days=1))
+def unsettled(memory: Memory) -> list[VisitRow]:
+    """Returns the visits that somebody waits for or of whose state nobody was told, a day after they are over too."""
+    open_still = sa.or_(table.c.state.in_(AGREED), table.c.shown != table.c.state)
+    return _rows(memory, open_still, table.c.ends_at > memory.now - timedelta(days=1))

@@ -128,6 +128,21 @@ def test_what_no_event_told_is_looked_at(
         assert looked_at(one)[len(before) :] == (["lead:42"] if looked else [])
 
 
+@pytest.mark.parametrize(("shown", "looked"), [("confirming", ["lead:42"]), ("cancelled", [])])
+def test_a_cancelled_visit_is_looked_at_until_it_was_taken_away(
+    database: Database, shown: str, looked: list[str]
+) -> None:
+    with memory(database) as one:
+        visits.take(one, want())
+        visits.keep(one, 1, {**vars(standing()), "id": 1, "state": "cancelled", "shown": shown})
+        before = looked_at(one)
+        facts = visit_watch.recall(one, watched())
+        assert (facts.rows, looked_at(one)[len(before) :]) == ((), looked)
+        assert isinstance(visit_watch.decide(facts), Nothing)
+        timers = one.connection.execute(sa.select(schema.timers.c.key)).scalars().all()
+        assert timers == [visits.WATCH] * len(looked)
+
+
 def test_every_visit_is_looked_at_once_and_the_watch_goes_on(database: Database) -> None:
     with memory(database) as one:
         for number in (44, 42, 43):
@@ -266,7 +281,7 @@ def test_what_was_told_is_kept(database: Database) -> None:
         visits.take(one, want())
         visits.take(one, want("lead:43", START + 3 * HOUR))
         visit_watch.remember(one, Alarm((), ((1, "absent"), (2, ""))))
-        assert [row.problem for row in visits.to_come(one)] == ["", "absent"]
+        assert [row.problem for row in visits.unsettled(one)] == ["", "absent"]
     adapter: TypeAdapter[Any] = TypeAdapter(visit_watch.TIMER.decision)
     decision = visit_watch.decide(watched(standing(measurer_id=99)))
     assert adapter.validate_json(adapter.dump_json(decision)) == decision

@@ -227,21 +227,24 @@ data = "{self.folder}"
             "  delivery {id} {code} {entity} {state} attempts={attempts} {reason}".format(**row) for row in rows
         )
 
-    def settle(self, seconds: float = 120.0, *, hurry: bool = False) -> None:
-        """Waits until portal and application have nothing to do. `hurry`: what was postponed is due at once."""
+    def settle(self, seconds: float = 120.0, *, hurry: bool = False, talking: bool = False) -> None:
+        """Waits until portal and application have nothing to do.
+
+        `hurry`: what was postponed is due at once. `talking`: calls may go on meanwhile.
+        """
 
         def still() -> bool:
             last = self.portal.last
             if hurry:
                 self.hurry()
-            calm = self.open_deliveries() == 0 and self.is_quiet() and self.open_deliveries() == 0
+            calm = self.open_deliveries() == 0 and self.is_quiet(talking) and self.open_deliveries() == 0
             return calm and self.portal.last == last
 
         self.until(still, "silence", seconds)
 
-    def is_quiet(self) -> bool:
-        """Tells whether no event or robot of the portal is on its way and no call is going on."""
-        return bool(self.portal.control("GET", "quiet")["quiet"])
+    def is_quiet(self, talking: bool = False) -> bool:
+        """Tells whether no event or robot of the portal is on its way, and no call is going on unless `talking`."""
+        return bool(self.portal.control("GET", "quiet")["delivered" if talking else "quiet"])
 
     def open_deliveries(self) -> int:
         """Returns how many deliveries are not finished, postponed ones too."""

@@ -100,7 +100,7 @@ def test_k5_a_lead_that_appears_during_the_talk_belongs_to_whoever_answered(offi
     phone = new_phone()
     call_id = office.portal.ring(phone)
     office.portal.answer(call_id, VERA)
-    office.until(lambda: office.open_deliveries() == 0, "the events of the call")
+    office.settle(talking=True)
     lead_id = office.lead_by_hand(phone)
     office.until(lambda: office.responsible(lead_id) == VERA, "the lead is hers while she talks")
     office.portal.finish(call_id)
@@ -114,7 +114,7 @@ def test_k5_a_lead_that_the_line_makes_at_the_end_belongs_to_whoever_answered(of
     phone = new_phone()
     call_id = office.portal.ring(phone)
     office.portal.answer(call_id, ANNA)
-    office.until(lambda: office.open_deliveries() == 0, "the events of the call")
+    office.settle(talking=True)
     lead_id = office.portal.finish(call_id)["lead_id"]
     office.settle()
     assert office.responsible(lead_id) == ANNA
@@ -234,7 +234,7 @@ def test_k2_a_conversation_whose_end_was_lost_ends_for_us(office: Office) -> Non
     office.at_work(ANNA)
     call_id = office.portal.ring(new_phone(), type=1, user_id=ANNA)
     office.portal.answer(call_id, ANNA)
-    office.until(lambda: office.open_deliveries() == 0, "the conversation is noted")
+    office.settle(talking=True)
     office.portal.event_rule("ONVOXIMPLANTCALLEND", "lose")
     office.portal.finish(call_id)
     first = office.portal.missed_call(new_phone())["lead_id"]

@@ -70,8 +70,8 @@ def test_a_smart_process_lives_from_its_type_to_its_last_item(rest: Rest, listen
     assert rest.refusal("crm.item.list", entityTypeId=kind)[0] == "NOT_FOUND"
     own = listener.wait(lambda form: form.get("event") == f"ONCRMDYNAMICITEMUPDATE_{kind}")[0]
     assert (own["data[FIELDS][ID]"], own["data[FIELDS][ENTITY_TYPE_ID]"]) == (str(first["id"]), str(kind))
-    listener.wait(lambda form: form.get("event") == "ONCRMDYNAMICITEMDELETE")
-    assert len(listener.events("ONCRMDYNAMICITEMADD")) == len(listener.events("ONCRMTYPEADD")) == 1
+    for event in ("ONCRMTYPEADD", "ONCRMDYNAMICITEMADD", "ONCRMDYNAMICITEMDELETE"):
+        listener.wait(lambda form, event=event: form.get("event") == event)
 
 
 def test_a_switch_of_a_smart_process_takes_its_fields_away(rest: Rest) -> None:

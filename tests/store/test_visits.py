@@ -685,24 +685,29 @@ def test_the_watch_is_set_while_there_are_visits_to_come_and_not_moved(database:
 
 
 @pytest.mark.parametrize(
-    ("happened", "later", "there"),
+    ("happened", "told", "later", "there"),
     [
-        ([], 0, True),
-        (["ask"], 0, True),
-        (["agree"], 0, True),
-        (["agree"], 12 + 23, True),
-        (["agree"], 12 + 24, False),
-        (["agree", "measure"], 0, False),
-        (["cancel"], 0, False),
+        ([], True, 0, True),
+        (["ask"], True, 0, True),
+        (["agree"], True, 0, True),
+        (["agree"], True, 12 + 23, True),
+        (["agree"], True, 12 + 24, False),
+        (["agree", "measure"], True, 0, False),
+        (["agree", "measure"], False, 0, True),
+        (["cancel"], True, 0, False),
+        (["cancel"], False, 0, True),
+        (["cancel"], False, 12 + 24, False),
     ],
 )
-def test_visits_to_come_are_agreed_and_at_most_a_day_over(
-    database: Database, happened: list[Happening], later: float, there: bool
+def test_unsettled_visits_are_agreed_or_untold_and_at_most_a_day_over(
+    database: Database, happened: list[Happening], told: bool, later: float, there: bool
 ) -> None:
     with memory(database) as one:
-        turned(one, visits.take(one, want()), *happened)
+        row = turned(one, visits.take(one, want()), *happened)
+        if told:
+            visits.keep(one, row.id, {"shown": row.state})
     with memory(database, at(later)) as one:
-        assert len(visits.to_come(one)) == there
+        assert len(visits.unsettled(one)) == there
 
 
 # a portal that goes
