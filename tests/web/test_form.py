@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, FrameLocator, Page, expect
 from b24app.services import Services
 from b24app.store import schema
 from sandbox.client import Sandbox
-from tests.web.conftest import accessible, card_of, form_link, frame_of, new_lead
+from tests.web.conftest import accessible, card_of, form_link, frame_of, new_lead, press
 
 pytestmark = pytest.mark.usefixtures("applied")
 
@@ -23,7 +23,7 @@ FILLED = {"name": "Иван", "UF_CRM_B24_THEME": "Угловая кухня", "
 def opened(page: Page, sandbox: Sandbox, lead: int, to: str, stage: str) -> FrameLocator:
     page.goto(form_link(sandbox, lead, to))
     form = frame_of(page)
-    expect(form.get_by_role("heading", name=f"Что нужно для стадии «{stage}»")).to_be_visible(timeout=30_000)
+    expect(form.get_by_role("heading", name=f"Что нужно для стадии «{stage}»")).to_be_visible()
     return form
 
 
@@ -56,7 +56,7 @@ def test_k12_k13_the_link_opens_exactly_the_missing_fields_and_save_makes_the_mo
     assert card["stageId"] == "IN_PROCESS"
     assert (card["name"], card["UF_CRM_B24_THEME"]) == ("Иван <b>Иванов</b>", "Угловая кухня")
     assert str(card["UF_CRM_B24_CLIENT_TYPE"]) == kind_of_client(sandbox, "Дизайнер")
-    expect(page.locator("iframe.frame:not([aria-hidden])")).to_have_count(0, timeout=10_000)  # the slider closed
+    expect(page.locator("iframe.frame:not([aria-hidden])")).to_have_count(0)  # the slider closed
 
 
 def test_k12_the_form_is_filled_in_and_saved_by_the_keyboard_alone(page: Page, sandbox: Sandbox) -> None:
@@ -168,7 +168,7 @@ def test_what_changed_meanwhile_is_shown_and_the_person_chooses(
     assert card_of(sandbox, lead)["UF_CRM_B24_THEME"] == "Чужая тема"
     accessible(page, served)
     expect(form.get_by_role("button", name="Оставить как стало")).to_be_focused()
-    form.get_by_role("button", name=choice).press("Enter")
+    press(form.get_by_role("button", name=choice))
     form.get_by_role("button", name="Сохранить и перейти").click()
     expect(form.get_by_role("status")).to_have_text("Сохранено. Теперь стадия «Клиент наш».")
     assert card_of(sandbox, lead)["UF_CRM_B24_THEME"] == theme
@@ -201,7 +201,7 @@ def test_k12_the_form_opens_by_itself_once_where_the_mover_has_the_portal_open(
     # both hidden pages listen as soon as they asked where
     for one in (page, second):
         worker = one.frame_locator("iframe.frame[aria-hidden]")
-        expect(worker.locator("#worker")).to_have_count(1, timeout=30_000)
+        expect(worker.locator("#worker")).to_have_count(1)
         one.wait_for_timeout(1500)
     sandbox.result(
         "pull.application.event.add",

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from b24app.services import Services
 from sandbox.client import Sandbox
-from tests.web.conftest import accessible, card_of, form_link, frame_of, new_lead, serving
+from tests.web.conftest import accessible, card_of, form_link, frame_of, new_lead, press, serving
 
 pytestmark = pytest.mark.usefixtures("applied")
 
@@ -72,7 +72,7 @@ def test_k12_fields_of_every_type_are_filled_in_and_written(
     lead = new_lead(sandbox)
     page.goto(form_link(sandbox, lead, "ready"))
     form = frame_of(page)
-    expect(form.get_by_role("heading", name="Что нужно для стадии")).to_be_visible(timeout=30_000)
+    expect(form.get_by_role("heading", name="Что нужно для стадии")).to_be_visible()
     asked = [row.get_attribute("data-key") for row in form.locator(".field").all()]
     assert asked == REQUIRED
     accessible(page, served)
@@ -90,12 +90,12 @@ def test_k12_fields_of_every_type_are_filled_in_and_written(
     plan = tmp_path / "план.txt"
     plan.write_text("стена 3 м", "utf-8")
     form.get_by_label("Поле plan").set_input_files(plan)
-    form.get_by_role("button", name="Выбрать").press("Enter")
+    press(form.get_by_role("button", name="Выбрать"))
     picker = page.get_by_role("dialog").last
     picker.get_by_role("radio", name="Анна Кузнецова").check()
     picker.get_by_role("button", name="Выбрать").click()
     expect(form.get_by_text("Анна Кузнецова")).to_be_visible()
-    form.get_by_role("button", name="Сохранить и перейти").press("Enter")
+    press(form.get_by_role("button", name="Сохранить и перейти"))
     expect(form.get_by_role("status")).to_have_text("Сохранено. Теперь стадия «Готово».")
     card = card_of(sandbox, lead)
     people = {one["name"] + " " + one["last_name"]: one["id"] for one in sandbox.state("people")}

@@ -14,7 +14,7 @@ from b24app.services import Services
 from b24app.store import process_memory
 from b24app.store.memory import Memory
 from sandbox.client import Sandbox
-from tests.web.conftest import accessible, card_of, frame_of, member_of, new_lead
+from tests.web.conftest import accessible, card_of, frame_of, member_of, new_lead, press
 
 pytestmark = pytest.mark.usefixtures("applied")
 
@@ -25,7 +25,7 @@ def opened(page: Page, lead: int, stage: str) -> FrameLocator:
     page.goto(f"/crm/lead/details/{lead}/")
     page.get_by_role("button", name="Что делать").click()
     tab = frame_of(page)
-    expect(tab.get_by_role("heading", name=f"Стадия «{stage}»")).to_be_visible(timeout=30_000)
+    expect(tab.get_by_role("heading", name=f"Стадия «{stage}»")).to_be_visible()
     return tab
 
 
@@ -53,10 +53,10 @@ def test_k12_one_button_a_missing_thing_opens_the_form_at_it_by_the_keyboard_and
     lead = new_lead(sandbox)
     tab = opened(page, lead, "Новый")
     assert tab.locator(".wants button").all_inner_texts() == ["Заполнить"] * 3
-    tab.get_by_role("button", name="Заполнить: Тема обращения").press("Enter")
+    press(tab.get_by_role("button", name="Заполнить: Тема обращения"))
     form = frame_of(page)
     theme, name = (form.get_by_role("textbox", name=label) for label in ("Тема обращения", "Имя клиента"))
-    expect(theme).to_be_focused(timeout=30_000)  # no button of the tab: those have these words in their names too
+    expect(theme).to_be_focused()  # no button of the tab: those have these words in their names too
     page.keyboard.type("Угловая кухня")
     expect(theme).to_have_value("Угловая кухня")
     page.keyboard.press("Shift+Tab")
@@ -64,16 +64,16 @@ def test_k12_one_button_a_missing_thing_opens_the_form_at_it_by_the_keyboard_and
     page.keyboard.type("Иван")
     expect(name).to_have_value("Иван")
     form.get_by_label("Тип клиента").select_option(label="Дилер")
-    form.get_by_label("Тип клиента").press("Tab")
+    press(form.get_by_label("Тип клиента"), "Tab")
     page.keyboard.press("Enter")
     expect(form.get_by_role("status")).to_have_text("Сохранено. Теперь стадия «Клиент наш».")
-    expect(frame_of(page).get_by_role("heading", name="Стадия «Клиент наш»")).to_be_visible(timeout=30_000)
+    expect(frame_of(page).get_by_role("heading", name="Стадия «Клиент наш»")).to_be_visible()
 
 
 def test_a_double_click_opens_one_form(page: Page, sandbox: Sandbox) -> None:
     lead = new_lead(sandbox)
     opened(page, lead, "Новый").get_by_role("button", name="Заполнить: Тема обращения").dblclick()
-    expect(frame_of(page).get_by_role("textbox", name="Тема обращения")).to_be_focused(timeout=30_000)
+    expect(frame_of(page).get_by_role("textbox", name="Тема обращения")).to_be_focused()
     expect(page.locator(".layer-frame")).to_have_count(1)
 
 
@@ -86,15 +86,16 @@ def test_k14_the_memo_is_read_copied_and_printed(page: Page, sandbox: Sandbox, s
     expect(tab.get_by_role("listitem").filter(has_text="Вложить КП в письмо")).to_be_visible()
     picture = tab.get_by_role("img", name="Памятка: Отправить каталог и КП")
     expect(picture).to_be_visible()
-    assert picture.evaluate("image => image.complete && image.naturalWidth > 0")
+    expect(picture).to_have_js_property("complete", True)
+    assert picture.evaluate("image => image.naturalWidth") > 0
     expect(tab.get_by_text("В CRM ещё нет ни одного письма")).to_be_visible()  # K18
     accessible(page, served)
-    tab.get_by_role("button", name="Скопировать скрипт: Отправить каталог и КП").press("Enter")
+    press(tab.get_by_role("button", name="Скопировать скрипт: Отправить каталог и КП"))
     expect(tab.get_by_role("status")).to_have_text("Скрипт скопирован")
     script = "Добрый день, Иван! Вы обращались по теме «Угловая кухня»."
     assert str(page.evaluate("navigator.clipboard.readText()")).startswith(script)
     tab.locator("body").evaluate("() => { window.print = () => { window.printed = document.body.className; }; }")
-    tab.get_by_role("button", name="Распечатать памятку: Отправить каталог и КП").press("Enter")
+    press(tab.get_by_role("button", name="Распечатать памятку: Отправить каталог и КП"))
     assert tab.locator("body").evaluate("() => window.printed") == "one-memo"
 
 
@@ -109,7 +110,7 @@ def test_a_button_waits_for_its_script(page: Page, sandbox: Sandbox) -> None:
     script.continue_()
     expect(button).to_be_enabled()
     button.click()
-    expect(frame_of(page).get_by_role("textbox", name="Имя клиента")).to_be_focused(timeout=30_000)
+    expect(frame_of(page).get_by_role("textbox", name="Имя клиента")).to_be_focused()
 
 
 def test_x12_the_manager_moves_on_himself_by_the_tabs_button(page: Page, sandbox: Sandbox, served: Services) -> None:
@@ -117,10 +118,8 @@ def test_x12_the_manager_moves_on_himself_by_the_tabs_button(page: Page, sandbox
     sandbox.change_item(1, lead, {"stageId": "B24_OFFER_SENT"})
     tab = opened(page, lead, "Каталог и КП отправлены")
     expect(tab.get_by_text("Для перехода ничего заполнять не нужно.")).to_be_visible()
-    button = tab.get_by_role("button", name="Перейти на «Замер назначен»")
-    button.focus()
-    page.keyboard.press("Enter")
-    expect(frame_of(page).get_by_role("heading", name="Стадия «Замер назначен»")).to_be_visible(timeout=30_000)
+    press(tab.get_by_role("button", name="Перейти на «Замер назначен»"))
+    expect(frame_of(page).get_by_role("heading", name="Стадия «Замер назначен»")).to_be_visible()
     card = card_of(sandbox, lead)
     assert (card["stageId"], card["movedBy"]) == ("B24_MEASUREMENT", 1)
     accessible(page, served)
@@ -153,9 +152,9 @@ def test_the_tab_lists_the_playbooks_tasks_with_their_state(page: Page, sandbox:
 def test_1c13_the_tab_leads_to_declining_with_a_reason(page: Page, sandbox: Sandbox) -> None:
     lead = new_lead(sandbox)
     tab = opened(page, lead, "Новый")
-    tab.get_by_role("button", name="Оформить отказ").press("Enter")
+    press(tab.get_by_role("button", name="Оформить отказ"))
     form = frame_of(page)
-    expect(form.get_by_role("combobox", name="Причина отказа")).to_be_focused(timeout=30_000)
+    expect(form.get_by_role("combobox", name="Причина отказа")).to_be_focused()
 
 
 def test_a_stage_of_the_portals_own_and_a_finished_one_are_told(page: Page, sandbox: Sandbox, served: Services) -> None:
@@ -175,7 +174,7 @@ def test_a_deal_without_a_process_has_no_hints(page: Page, sandbox: Sandbox, ser
     deal = int(sandbox.create_item(2, {"title": "Сделка"})["id"])
     page.goto(f"/crm/deal/details/{deal}/")
     page.get_by_role("button", name="Что делать").click()
-    expect(frame_of(page).get_by_text("Для этих карточек подсказок пока нет")).to_be_visible(timeout=30_000)
+    expect(frame_of(page).get_by_text("Для этих карточек подсказок пока нет")).to_be_visible()
     accessible(page, served)
 
 

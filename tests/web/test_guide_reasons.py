@@ -27,10 +27,10 @@ def test_st12_a_client_is_declined_by_the_stage_that_says_why(page: Page, sandbo
     page.goto(f"/crm/lead/details/{lead}/")
     page.get_by_role("button", name="Что делать").click()
     tab = frame_of(page)
-    expect(tab.get_by_role("heading", name="Клиент отказался")).to_be_visible(timeout=30_000)
+    expect(tab.get_by_role("heading", name="Клиент отказался")).to_be_visible()
     buttons = tab.locator("section", has=tab.get_by_role("heading", name="Клиент отказался")).get_by_role("button")
     assert buttons.all_inner_texts() == ["Не наш клиент", "Нет связи", "Цена или условия", "Другой поставщик"]
     accessible(page, served)
     tab.get_by_role("button", name="Цена или условия").click()
-    expect(tab.get_by_role("heading", name="Стадия «Цена или условия»")).to_be_visible(timeout=30_000)
+    expect(tab.get_by_role("heading", name="Стадия «Цена или условия»")).to_be_visible()
     assert card_of(sandbox, lead)["stageId"] == "B24_TERMS"

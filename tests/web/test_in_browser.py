@@ -10,7 +10,7 @@ from b24app.services import Services
 from b24app.store.memory import Memory
 from b24app.store.portals import portal_of
 from sandbox.client import Sandbox
-from tests.web.conftest import accessible, frame_of, member_of
+from tests.web.conftest import accessible, frame_of, member_of, press
 
 CARD = {
     "title": {"ru": "Пропущенный звонок", "en": "Missed call"},
@@ -22,7 +22,7 @@ CARD = {
 
 def test_1_the_frame_installs_and_then_the_application_opens(page: Page, sandbox: Sandbox, served: Services) -> None:
     page.goto(f"/marketplace/app/{sandbox.client_id}/")
-    expect(frame_of(page).get_by_role("heading", name="Распределение обращений")).to_be_visible(timeout=30_000)
+    expect(frame_of(page).get_by_role("heading", name="Распределение обращений")).to_be_visible()
     expect(frame_of(page).get_by_role("heading", name="Кто сейчас свободен")).to_be_visible()
     row = portal_of(served.database, member_of(sandbox))
     assert row is not None
@@ -50,7 +50,7 @@ def test_3_the_main_page_says_who_is_free_and_why_not_the_others(page: Page, san
     sandbox.set_person(absent["id"], absent=away)
     page.goto(f"/marketplace/app/{sandbox.client_id}/")
     line = frame_of(page).get_by_role("listitem").filter(has_text=absent["last_name"])
-    expect(line).to_contain_text("отсутствует", timeout=30_000)
+    expect(line).to_contain_text("отсутствует")
     sandbox.set_person(absent["id"], absent=None)
 
 
@@ -70,9 +70,7 @@ def test_4_a_waiting_lead_is_distributed_by_the_keyboard_alone(page: Page, sandb
     decide(served, sandbox, f"lead:{number}", None)
     page.goto(f"/marketplace/app/{sandbox.client_id}/")
     button = frame_of(page).get_by_role("button", name=f"Распределить Лид {number}")
-    expect(button).to_be_visible(timeout=30_000)
-    button.focus()
-    page.keyboard.press("Enter")
+    press(button)
     expect(frame_of(page).get_by_role("status").first).to_have_text("Распределяем")
     accessible(page, served)
 
@@ -84,7 +82,7 @@ def test_5_the_tab_in_the_card_tells_why(page: Page, sandbox: Sandbox, served: S
     page.goto(f"/crm/lead/details/{number}/")
     page.get_by_role("button", name="Распределение").click()
     frame = frame_of(page)
-    expect(frame.get_by_role("heading", name="Кто и почему отвечает за клиента")).to_be_visible(timeout=30_000)
+    expect(frame.get_by_role("heading", name="Кто и почему отвечает за клиента")).to_be_visible()
     expect(frame.get_by_text("на перерыве")).to_be_visible()
     assert frame.locator("img").count() == 0
     accessible(page, served)

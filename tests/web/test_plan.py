@@ -9,14 +9,11 @@ from playwright.sync_api import Page, expect
 
 from b24app.services import Services
 from sandbox.client import Sandbox
-from tests.web.conftest import accessible, frame_of
+from tests.web.conftest import accessible, frame_of, press
 
 
 def pressed(page: Page, name: str) -> None:
-    button = frame_of(page).get_by_role("button", name=name, exact=True)
-    expect(button).to_be_enabled(timeout=30_000)
-    button.focus()
-    page.keyboard.press("Enter")
+    press(frame_of(page).get_by_role("button", name=name, exact=True))
 
 
 def shot(page: Page, name: str) -> None:
@@ -32,16 +29,16 @@ def test_the_administrator_plans_applies_and_takes_back_by_keyboard(
     sandbox.finish_install()
     page.goto(f"/marketplace/app/{sandbox.client_id}/")
     section = frame_of(page).locator("#plan-section")
-    expect(section).to_contain_text("ещё не внедрён", timeout=30_000)
+    expect(section).to_contain_text("ещё не внедрён")
     pressed(page, "Показать план")
     said = frame_of(page).locator("#plan-said")
-    expect(said).to_contain_text("Изменений: 13", timeout=30_000)
+    expect(said).to_contain_text("Изменений: 13")
     line = section.get_by_role("listitem").filter(has_text="Стадия лидов «Замер назначен»")
     expect(line).to_contain_text("добавится")
     accessible(page, served)
     shot(page, "plan")
     pressed(page, "Внедрить")
-    expect(said).to_have_text("Готово.", timeout=30_000)
+    expect(said).to_have_text("Готово.")
     expect(line).to_contain_text("сделано")
     expect(section).to_contain_text("внедрён на портале")
     accessible(page, served)
@@ -49,11 +46,9 @@ def test_the_administrator_plans_applies_and_takes_back_by_keyboard(
     stages = [stage["name"] for stage in sandbox.state("stages")["1"]]
     assert "Замер назначен" in stages
     expect(frame_of(page).get_by_role("button", name="Убрать", exact=True)).to_be_disabled()
-    sure = frame_of(page).get_by_role("checkbox")
-    sure.focus()
-    page.keyboard.press("Space")
+    press(frame_of(page).get_by_role("checkbox"), "Space")
     pressed(page, "Убрать")
-    expect(said).to_have_text("Готово.", timeout=30_000)
+    expect(said).to_have_text("Готово.")
     expect(frame_of(page).get_by_role("button", name="Убрать", exact=True)).to_be_disabled()
     assert "Замер назначен" not in [stage["name"] for stage in sandbox.state("stages")["1"]]
     accessible(page, served)
@@ -64,7 +59,7 @@ def test_what_a_person_has_to_decide_stands_out(page: Page, sandbox: Sandbox, se
     sandbox.result("crm.lead.userfield.add", {"fields": field})
     page.goto(f"/marketplace/app/{sandbox.client_id}/")
     pressed(page, "Внедрить")
-    expect(frame_of(page).locator("#plan-said")).to_contain_text("Не всё получилось", timeout=30_000)
+    expect(frame_of(page).locator("#plan-said")).to_contain_text("Не всё получилось")
     line = frame_of(page).locator("#plan-lines .failed")
     expect(line).to_contain_text("UF_CRM_B24_THEME")
     accessible(page, served)

@@ -130,10 +130,10 @@ def harmless(page: Page, services: Services) -> None:
 def test_the_main_page_and_the_story_of_a_lead(page: Page, sandbox: Sandbox, served: Services, lead: int) -> None:
     page.goto(f"/marketplace/app/{sandbox.client_id}/")
     frame = frame_of(page)
-    expect(frame.get_by_role("heading", name="Кто сейчас свободен")).to_be_visible(timeout=30_000)
+    expect(frame.get_by_role("heading", name="Кто сейчас свободен")).to_be_visible()
     harmless(page, served)
     frame.locator("button[data-kind=delivery]").first.click()
-    expect(frame.locator("#story-lines h3").first).to_be_visible(timeout=30_000)
+    expect(frame.locator("#story-lines h3").first).to_be_visible()
     harmless(page, served)
 
 
@@ -144,18 +144,18 @@ def test_the_main_page_and_the_story_of_a_lead(page: Page, sandbox: Sandbox, ser
 def test_the_tabs_of_a_card(page: Page, sandbox: Sandbox, served: Services, lead: int, tab: str, heading: str) -> None:
     page.goto(f"/crm/lead/details/{lead}/")
     page.get_by_role("button", name=tab, exact=True).click()
-    expect(frame_of(page).get_by_role("heading", name=heading).first).to_be_visible(timeout=30_000)
+    expect(frame_of(page).get_by_role("heading", name=heading).first).to_be_visible()
     if tab == "Замер":
-        expect(frame_of(page).locator(".slot").first).to_be_visible(timeout=30_000)
+        expect(frame_of(page).locator(".slot").first).to_be_visible()
     harmless(page, served)
 
 
 def test_the_form_with_its_list_of_values(page: Page, sandbox: Sandbox, served: Services, lead: int) -> None:
     page.goto(f"/crm/lead/details/{lead}/")
     page.get_by_role("button", name="Что делать").click()
-    frame_of(page).get_by_role("button", name=re.compile("Заполнить")).first.click(timeout=30_000)
+    frame_of(page).get_by_role("button", name=re.compile("Заполнить")).first.click()
     kinds = frame_of(page).locator("select", has_text=MARK).first
-    expect(kinds).to_be_visible(timeout=30_000)
+    expect(kinds).to_be_visible()
     assert "<img src=x onerror=hacked()>" in " ".join(kinds.locator("option").all_inner_texts())
     harmless(page, served)
 
@@ -165,7 +165,7 @@ def test_the_board_before_the_real_server(page: Page, sandbox: Sandbox, served: 
     page.get_by_role("button", name="Развернуть пункты приложений").click()
     page.get_by_role("link", name="График замеров").click()
     event = frame_of(page).locator(".ec-event", has_text=MARK).first
-    expect(event).to_be_visible(timeout=30_000)
+    expect(event).to_be_visible()
     event.click()
     expect(frame_of(page).get_by_role("dialog")).to_contain_text(MARK)
     harmless(page, served)

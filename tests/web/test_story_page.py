@@ -113,7 +113,7 @@ def test_the_page_offers_it_to_administrators(services: Services, portal: str, a
 def test_in_the_browser_it_is_read_with_the_keyboard(page: Page, sandbox: Sandbox, served: Services) -> None:
     page.goto(f"/marketplace/app/{sandbox.client_id}/")
     frame = frame_of(page)
-    expect(frame.get_by_role("heading", name="Кто сейчас свободен")).to_be_visible(timeout=30_000)
+    expect(frame.get_by_role("heading", name="Кто сейчас свободен")).to_be_visible()
     id = treated(served, member_of(sandbox), "lead:42")
     page.goto(f"/marketplace/app/{sandbox.client_id}/")
     number = frame.get_by_label("№", exact=True)
