@@ -1206,7 +1206,8 @@ def test_a_moved_visit_forgets_its_timer_its_sms_and_its_tasks(database: Databas
         for key in (visits.remind_timer("lead:42"), texting.timer_key(sms_key(kept(one)))):
             one.set_timer(key, code="x", entity="x", due_at=START)
         visits.turn(one, kept(one), "cancel")
-        gone = work(done=(DoneTask(77, "obsolete", ""),), forgotten=("visit:1",), no_timer=True)
+        told = {1: {"shown": "cancelled"}}
+        gone = work(done=(DoneTask(77, "obsolete", ""),), forgotten=("visit:1",), no_timer=True, kept=told)
         remember(one, gone)
         assert timers(one) == {}
         assert [task.state for task in process_memory.tasks_of(one, "lead:42")] == ["obsolete"]

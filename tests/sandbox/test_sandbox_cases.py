@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from sandbox import cases, rest
+from sandbox import cases
 from sandbox.client import ControlFailed, Sandbox
 from sandbox.method import METHODS
 from sandbox.world import World
@@ -240,29 +239,6 @@ def _list_time(portal: Sandbox, after: int) -> float:
         portal.result("crm.item.list", params)
         best = min(best, time.perf_counter() - began)
     return best
-
-
-def test_one_connection_asks_a_thousand_things_in_good_time(world: World) -> None:
-    facts = cases.describe(world.portals[0])
-    world.portals[0].limits.enabled = False
-    body = json.dumps({"entityTypeId": 1, "id": 1}).encode()
-    door = rest.door_of(f"/rest/1/{facts['webhook'].rstrip('/').rpartition('/')[2]}/crm.item.get")
-    assert door is not None
-    from sandbox.server import Request
-
-    request = Request(
-        "POST", facts["webhook"].split(facts["url"])[1] + "crm.item.get", "", {"content-type": "application/json"},
-        body,
-        "127.0.0.1",
-    )  # fmt: skip
-    began = time.perf_counter()
-    for _ in range(1000):
-        answer = rest.handle(world.portals[0], request)
-        assert answer is not None
-        assert answer.status == 200
-    rate = 1000 / (time.perf_counter() - began)
-    print(f"\n{rate:.0f} requests/s inside one thread")
-    assert rate > 300
 
 
 def test_both_addresses_of_the_authorization_server_are_equally_good(portal: Sandbox) -> None:
