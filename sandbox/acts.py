@@ -8,7 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from sandbox import entries, tasks
+from sandbox import entries, flows, tasks
 from sandbox.controls import PARTS, ControlError, control, lines, moment, only, person
 from sandbox.method import Actor, Row, as_int
 from sandbox.methods import staff
@@ -310,14 +310,17 @@ def act_on_task(world: World, portal: Portal, path: list[str], body: Row) -> Row
     only(body, "user_id", "to_user_id")
     with portal.lock:
         row, action = _known(portal, path[0]), path[1]
-        if action not in ("complete", "delegate", *_MOVES):
+        if action not in ("complete", "delegate", "take", *_MOVES):
             raise ControlError(f"no action {action}", 404)
         user = person(portal, body.get("user_id") or row["RESPONSIBLE_ID"])
-        if not tasks.actions(row, user)[action]:
+        allowed = tasks.actions(row, user) | {"take": flows.may_take(portal, row, user)}
+        if not allowed[action]:
             raise ControlError("the action is not allowed now")
         actor = Actor(user["ID"])
         if action == "complete":
             _do(lambda: tasks.complete(portal, row, user, actor))
+        elif action == "take":
+            flows.take(portal, row, user, actor)
         elif action == "delegate":
             to = person(portal, body.get("to_user_id"))["ID"]
             _do(lambda: tasks.delegate(portal, row, to, actor))

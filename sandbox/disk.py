@@ -33,6 +33,12 @@ def storages(portal: Portal) -> None:
             add_storage(portal, f"{user['NAME']} {user['LAST_NAME']}", "user", str(user["ID"]), user["ID"])
 
 
+def storage_of(portal: Portal, user: Row) -> Row:
+    """The person's own storage."""
+    storages(portal)
+    return next(portal["disk_storages"].where(ENTITY_TYPE="user", ENTITY_ID=str(user["ID"])))
+
+
 def add_storage(portal: Portal, name: str, kind: str, owner: str, user_id: int) -> Row:
     """A storage with its root folder."""
     row = portal["disk_storages"].add({"NAME": name, "CODE": None, "ENTITY_TYPE": kind, "ENTITY_ID": owner, "ROOT": 0})
@@ -118,6 +124,29 @@ def decoded(value: Any) -> str:
     except (binascii.Error, ValueError):
         raise RestError("ERROR_COULD_NOT_SAVE_FILE", "Could not save file", 400) from None
     return text
+
+
+def attach(portal: Portal, file: Row, user_id: int, kind: str, number: int) -> Row:
+    """Hang a file on an object of another module: `kind` and `number` as disk.attachedObject.get tells them."""
+    return portal["attached"].add(
+        {
+            "OBJECT_ID": file["ID"], "TASK_ID": number if kind == "tasks_task" else 0, "ENTITY_TYPE": kind,
+            "ENTITY_ID": number, "CREATED_BY": user_id, "CREATED": portal.now(),
+        }
+    )  # fmt: skip
+
+
+def attachments(portal: Portal, kind: str, number: int) -> list[Row]:
+    """What hangs on an object, in the order in which it came."""
+    return list(portal["attached"].where(ENTITY_TYPE=kind, ENTITY_ID=number))
+
+
+def attachable(portal: Portal, code: str, user: Row) -> Row | None:
+    """The file of Drive that n<id> names and that the person may read, or None."""
+    row = portal["disk_objects"].get(as_int(code[1:])) if code.startswith("n") else None
+    if row is None or row["TYPE"] != "file" or row["DELETED_TYPE"] != ALIVE or not level(portal, row, user):
+        return None
+    return row
 
 
 # --- the doors --------------------------------------------------------------------------------------------------------

@@ -101,3 +101,18 @@ def flatten(data: Mapping[str, Any]) -> list[tuple[str, str]]:
 def build_query(data: Mapping[str, Any]) -> str:
     """The urlencoded form of a tree."""
     return "&".join(f"{quote_plus(key)}={quote_plus(value)}" for key, value in flatten(data))
+
+
+def serialize(value: Any) -> str:
+    """The value as PHP's serialize writes it; lengths are those in bytes."""
+    if value is None:
+        return "N;"
+    if isinstance(value, bool):
+        return f"b:{int(value)};"
+    if isinstance(value, int):
+        return f"i:{value};"
+    if isinstance(value, str):
+        return f's:{len(value.encode())}:"{value}";'
+    pairs = list(value.items() if isinstance(value, dict) else enumerate(value))
+    inner = "".join(serialize(key) + serialize(child) for key, child in pairs)
+    return f"a:{len(pairs)}:{{{inner}}}"

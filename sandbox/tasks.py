@@ -43,11 +43,15 @@ def roles(row: Row, user: Row) -> set[str]:
 
 
 def can_read(portal: Portal, row: Row, user: Row) -> bool:
-    """Members of the task, administrators, and heads of its members."""
+    """Members of the task, administrators, heads of its members, and the team of its flow."""
     if roles(row, user):
         return True
+    from sandbox import flows
     from sandbox.methods.people import subordinates
 
+    flow = portal["flows"].get(row.get("FLOW_ID") or 0)
+    if flow is not None and flows.is_member(portal, flow, user):
+        return True
     below = subordinates(portal, user["ID"])
     return row["RESPONSIBLE_ID"] in below or row["CREATED_BY"] in below
 
@@ -123,7 +127,7 @@ def create(portal: Portal, values: Row, actor: Actor) -> Row:
         "CLOSED_DATE": None,
         "DATE_START": None, "ACTIVITY_DATE": now,
         "GUID": "{" + str(uuid.UUID(int=portal.random.getrandbits(128))) + "}",
-        "CHAT_ID": 0,
+        "CHAT_ID": 0, "FLOW_ID": 0,
     }  # fmt: skip
     row.update(values)
     _check(portal, row)
@@ -132,7 +136,14 @@ def create(portal: Portal, values: Row, actor: Actor) -> Row:
     _bind(portal, row, actor)
     portal.effect("create", "task", row["ID"], actor.user_id, actor.via, responsible=row["RESPONSIBLE_ID"])
     _event(portal, "ADD", row, actor)
+    _flow(portal, row)
     return row
+
+
+def _flow(portal: Portal, row: Row) -> None:
+    from sandbox import flows
+
+    flows.watch(portal, row)
 
 
 def _bind(portal: Portal, row: Row, actor: Actor) -> None:
@@ -199,6 +210,7 @@ def update(portal: Portal, row: Row, values: Row, actor: Actor) -> bool:
     _bind(portal, row, actor)
     portal.effect("update", "task", row["ID"], actor.user_id, actor.via, fields=sorted(values))
     _event(portal, "UPDATE", row, actor)
+    _flow(portal, row)
     return True
 
 

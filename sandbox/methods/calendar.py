@@ -38,8 +38,17 @@ def need(call: Call, *names: str) -> None:
             raise RestError("", text + dot, 400)
 
 
+def holidays(portal: Portal) -> set[str]:
+    """Days off of every year as the calendar's settings have them: 1.01, 23.02."""
+    return set(plain(_settings(portal)["year_holidays"]).split(","))
+
+
 @method("calendar.settings.get", scope="calendar")
 def settings_get(call: Call) -> Row:
+    return _settings(call.portal)
+
+
+def _settings(portal: Portal) -> Row:
     made: Row = {
         "work_time_start": "9", "work_time_end": "18",
         "year_holidays": "1.01,2.01,3.01,4.01,5.01,6.01,7.01,8.01,23.02,8.03,1.05,9.05,12.06,4.11",
@@ -54,7 +63,7 @@ def settings_get(call: Call) -> Row:
         "pathes_for_sites": "", "forum_id": "8", "rm_for_sites": True, "path_to_type_company_calendar": "",
         "path_to_type_location": "", "path_to_type_open_event": "",
     }  # fmt: skip
-    made.update(call.portal.held.get("calendar_settings", {}))
+    made.update(portal.held.get("calendar_settings", {}))
     return made
 
 

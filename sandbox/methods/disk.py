@@ -560,6 +560,20 @@ def rights_tasks(call: Call) -> list[Row]:
     ]
 
 
+def _reads_owner(call: Call, kind: str, number: int) -> bool:
+    """Whether the caller may read the task or the template (or the one of that item of a check-list)."""
+    from sandbox import tasks, templates
+
+    portal = call.portal
+    if kind == "tasks_task":
+        task = portal["tasks"].get(number)
+        return task is not None and tasks.can_read(portal, task, call.user)
+    if kind == templates.ITEM_FILES:
+        number = (portal["template_checklist"].get(number) or {"TEMPLATE_ID": 0})["TEMPLATE_ID"]
+    template = portal["task_templates"].get(number)
+    return template is not None and templates.can_read(portal, template, call.user)
+
+
 @method("disk.attachedObject.get", scope="disk", params="id")
 def attached_get(call: Call) -> Row:
     value = call.get("id")
@@ -567,16 +581,12 @@ def attached_get(call: Call) -> Row:
     file = call.portal["disk_objects"].get(row["OBJECT_ID"]) if row else None
     if row is None or file is None:
         raise _not_found(value if not isinstance(value, (dict, list)) else "")
-    from sandbox import tasks
-
-    task = call.portal["tasks"].get(row["TASK_ID"])
-    if not (task is not None and tasks.can_read(call.portal, task, call.user)) and not disk.level(
-        call.portal, file, call.user
-    ):
+    kind, number = row.get("ENTITY_TYPE", "tasks_task"), row.get("ENTITY_ID", row["TASK_ID"])
+    if not _reads_owner(call, kind, number) and not disk.level(call.portal, file, call.user):
         raise _denied()
     return {
-        "ID": str(row["ID"]), "OBJECT_ID": str(file["ID"]), "MODULE_ID": "tasks", "ENTITY_TYPE": "tasks_task",
-        "ENTITY_ID": str(row["TASK_ID"]), "CREATE_TIME": call.portal.iso(row["CREATED"]),
+        "ID": str(row["ID"]), "OBJECT_ID": str(file["ID"]), "MODULE_ID": "tasks", "ENTITY_TYPE": kind,
+        "ENTITY_ID": str(number), "CREATE_TIME": call.portal.iso(row["CREATED"]),
         "CREATED_BY": str(row["CREATED_BY"]), "DOWNLOAD_URL": download(call.portal, file), "NAME": file["NAME"],
         "SIZE": str(file["SIZE"]),
     }  # fmt: skip

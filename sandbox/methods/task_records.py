@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sandbox import dto, tasks
+from sandbox import disk, dto, tasks
 from sandbox.filters import Column, select_rows, to_time
 from sandbox.method import Call, Page, RestError, Row, as_int, as_list, method, plain
 from sandbox.methods.tasks import task_or_refuse
@@ -298,14 +298,27 @@ def elapsed_allowed(call: Call) -> bool:
 # --- results ----------------------------------------------------------------------------------------------------------
 
 
-def _whole(call: Call, name: str) -> int:
-    value = call.get(name)
-    number = as_int(value)
+def mismatch(name: str, value: Any, kind: str) -> RestError:
+    """The error of a controller's parameter whose value is of another type than `kind` (int, array)."""
+    shown = "" if isinstance(value, (dict, list)) else plain(value)
+    text = f"Invalid value {{{shown}}} to match with parameter {{{name}}}. Should be value of type {kind}."
+    return RestError("100", text, 400)
+
+
+def whole(call: Call, name: str) -> int:
+    """A whole number that a controller insists on."""
+    number = as_int(call.get(name))
     if number is None:
-        shown = "" if isinstance(value, (dict, list)) else plain(value)
-        text = f"Invalid value {{{shown}}} to match with parameter {{{name}}}. Should be value of type int."
-        raise RestError("100", text, 400)
+        raise mismatch(name, call.get(name), "int")
     return number
+
+
+def structure(call: Call, name: str) -> Row:
+    """A map (a list counts by its places) that a controller insists on; empty when it is absent."""
+    value = call.get(name)
+    if value is not None and not isinstance(value, (dict, list)):
+        raise mismatch(name, value, "array")
+    return call.mapping(name)
 
 
 _MARKUP = re.compile(r"\[(/?)([bius])\]", re.IGNORECASE)
@@ -322,7 +335,7 @@ def _result(call: Call, row: Row) -> Row:
 
 
 def _result_comment(call: Call) -> tuple[Row, Row]:
-    comment = call.portal["task_comments"].get(_whole(call, "commentId"))
+    comment = call.portal["task_comments"].get(whole(call, "commentId"))
     if comment is None:
         raise RestError("0", "Comment not found.", 400)
     task = call.portal["tasks"].get(comment["TASK_ID"])
@@ -353,7 +366,7 @@ def result_drop_comment(call: Call) -> None:
 
 @method("tasks.task.result.list", scope="task", params="taskId")
 def result_list(call: Call) -> list[Row]:
-    task = call.portal["tasks"].get(_whole(call, "taskId"))
+    task = call.portal["tasks"].get(whole(call, "taskId"))
     if task is None or not tasks.can_read(call.portal, task, call.user):
         raise RestError("0", "Access denied.", 400)
     rows = list(call.portal["task_results"].where(TASK_ID=task["ID"]))
@@ -480,7 +493,7 @@ def files_attach(call: Call) -> Row:
     task = task_or_refuse(call)
     if call.get("fileId") in (None, ""):
         raise RestError("100", "Could not find value for parameter {fileId} (internal error)", 400)
-    file = call.portal["disk_objects"].get(_whole(call, "fileId"))
+    file = call.portal["disk_objects"].get(whole(call, "fileId"))
     if not tasks.actions(task, call.user)["edit"]:
         raise RestError("0", "Access denied (internal error)", 400)
     if file is None or file["TYPE"] != "file":
@@ -489,9 +502,7 @@ def files_attach(call: Call) -> Row:
 
 
 def _attach(call: Call, task: Row, file: Row) -> int:
-    row = call.portal["attached"].add(
-        {"OBJECT_ID": file["ID"], "TASK_ID": task["ID"], "CREATED_BY": call.user_id, "CREATED": call.portal.now()}
-    )
+    row = disk.attach(call.portal, file, call.user_id, "tasks_task", task["ID"])
     files = [*task["UF_TASK_WEBDAV_FILES"], f"n{row['ID']}"]
     tasks.update(call.portal, task, {"UF_TASK_WEBDAV_FILES": files}, call.actor)
     return int(row["ID"])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sandbox import tasks
+from sandbox import checklists, flows, tasks
 from sandbox.filters import Column, Test, empty_first, page_of, select_rows, to_time
-from sandbox.method import Call, Page, RestError, Row, as_int, as_list, as_map, method, missing, plain, yes
+from sandbox.method import Call, Page, RestError, Row, as_int, as_list, method, missing, plain, yes
 
 _FLAGS = ("TASK_CONTROL", "ALLOW_CHANGE_DEADLINE", "ALLOW_TIME_TRACKING", "MATCH_WORK_TIME", "ADD_IN_REPORT")
 _TIMES = ("DEADLINE", "START_DATE_PLAN", "END_DATE_PLAN")
@@ -59,6 +59,8 @@ def read_values(call: Call, given: Row, *, new: bool) -> Row:
     for name in ("UF_CRM_TASK", "UF_TASK_WEBDAV_FILES"):
         if name in upper:
             values[name] = [plain(one) for one in as_list(upper[name]) if plain(one)]
+    if "FLOW_ID" in upper:
+        values["FLOW_ID"] = as_int(upper["FLOW_ID"]) or 0
     if "SE_PARAMETER" in upper:
         values["SE_PARAMETER"] = as_list(upper["SE_PARAMETER"])
     if "STATUS" in upper:
@@ -190,6 +192,8 @@ def as_task(call: Call, row: Row, selected: list[str] | None = None, *, listed: 
     if wanted is None or "CHECKLIST" in wanted:
         items = {str(one["ID"]): _check_camel(call, row, one) for one in portal["checklist"].where(TASK_ID=row["ID"])}
         made["checklist"] = items or []
+    if made.get("flowId", ...) is None and row.get("FLOW_ID"):
+        made["flowId"] = str(row["FLOW_ID"])
     marks = {one["KIND"] for one in portal["task_marks"].where(TASK_ID=row["ID"], USER_ID=call.user_id)}
     made["favorite"] = "Y" if "favorite" in marks else "N"
     for name, kind in (("isPinned", "pin"), ("isMuted", "mute")):
@@ -223,7 +227,7 @@ def as_task(call: Call, row: Row, selected: list[str] | None = None, *, listed: 
             if wanted is None or _upper(name) in wanted:
                 made[name] = value
     else:
-        made["action"] = tasks.actions(row, call.user)
+        made["action"] = tasks.actions(row, call.user) | {"take": flows.may_take(portal, row, call.user)}
         if wanted is None:
             made["checkListTree"] = _tree(call, row)
             made["checkListCanAdd"] = made["action"]["checklist.add"]
@@ -257,11 +261,18 @@ def _fields(call: Call) -> Row:
     return given
 
 
+def _into_flow(call: Call, values: Row, creator: int) -> None:
+    """Fill in what the named flow decides: whose task it is, until when, in which group."""
+    if values.get("FLOW_ID"):
+        values |= flows.place(call.portal, values["FLOW_ID"], call.user, creator)
+
+
 @method("tasks.task.add", scope="task", params="fields", writes=True)
 def task_add(call: Call) -> Row:
     values = read_values(call, _fields(call), new=True)
     values["CREATED_BY"] = values.get("CREATED_BY") or call.user_id
     try:
+        _into_flow(call, values, values["CREATED_BY"])
         row = tasks.create(call.portal, values, call.actor)
     except tasks.TaskError as error:
         raise _core(str(error)) from None
@@ -277,6 +288,8 @@ def task_update(call: Call) -> Row:
     if not allowed["edit"] and not (set(values) <= {"DEADLINE"} and allowed["changeDeadline"]):
         raise RestError(*refusal, 400)
     try:
+        if values.get("FLOW_ID") != row.get("FLOW_ID"):
+            _into_flow(call, values, row["CREATED_BY"])
         tasks.update(call.portal, row, values, call.actor)
     except tasks.TaskError as error:
         raise _core(str(error)) from None
@@ -512,11 +525,7 @@ def _check(call: Call, one: Row) -> Row:
         "TITLE": one["TITLE"], "SORT_INDEX": str(one["SORT_INDEX"]), "IS_COMPLETE": one["IS_COMPLETE"],
         "IS_IMPORTANT": one["IS_IMPORTANT"], "TOGGLED_BY": one["TOGGLED_BY"] and str(one["TOGGLED_BY"]),
         "TOGGLED_DATE": call.portal.iso(one["TOGGLED_DATE"]) or "",
-        "MEMBERS": [
-            {"ID": str(number), "TYPE": kind, "NAME": _person(call, int(number))["name"], "PERSONAL_PHOTO": "",
-                "PERSONAL_GENDER": "", "IMAGE": "", "IS_COLLABER": False}
-            for number, kind in one["MEMBERS"].items()
-        ],
+        "MEMBERS": checklists.members(call.portal, one),
         "ATTACHMENTS": [],
     }  # fmt: skip
 
@@ -595,24 +604,6 @@ def _may_edit(call: Call, task: Row, text: str) -> None:
         raise _exception(8, f"{text}: action not allowed", "ACTION_FAILED_TO_BE_PROCESSED")
 
 
-def _check_values(given: Row) -> Row:
-    values: Row = {}
-    if "TITLE" in given:
-        values["TITLE"] = plain(given["TITLE"])
-    for name in ("PARENT_ID", "SORT_INDEX"):
-        number = as_int(given.get(name))
-        if number is not None:
-            values[name] = number
-    for name in ("IS_COMPLETE", "IS_IMPORTANT"):
-        if name in given:
-            values[name] = "Y" if yes(given[name]) else "N"
-    if "MEMBERS" in given:
-        values["MEMBERS"] = {
-            key: plain(as_map(one).get("TYPE")) or "A" for key, one in as_map(given["MEMBERS"]).items() if key.isdigit()
-        }
-    return values
-
-
 @method("task.checklistitem.add", scope="task", params="TASKID FIELDS", writes=True)
 def check_add(call: Call) -> int:
     task = _check_task(call, "add")
@@ -621,35 +612,24 @@ def check_add(call: Call) -> int:
             256, "Param #1 (arFields) expected by method ctaskchecklistitem::add(), but not given.", "WRONG_ARGUMENTS"
         )
     given = {key.upper(): value for key, value in call.mapping("FIELDS").items()}
-    values = _check_values(given)
+    values = checklists.read(given)
     if not values.get("TITLE", "").strip():
         raise _exception(8, "Item name not specified", "ACTION_FAILED_TO_BE_PROCESSED")
     _may_edit(call, task, "Adding item")
     table = call.portal["checklist"]
     if "PARENT_ID" not in values:
-        root = table.first(TASK_ID=task["ID"], PARENT_ID=0) or _store(
-            call, task, {"TITLE": "BX_CHECKLIST_1", "PARENT_ID": 0}
+        first = {"TITLE": "BX_CHECKLIST_1", "PARENT_ID": 0}
+        root = table.first(TASK_ID=task["ID"], PARENT_ID=0) or checklists.store(
+            call.portal, checklists.TASK, task["ID"], first, call.user_id
         )
         values["PARENT_ID"] = root["ID"]
     elif values["PARENT_ID"]:
         parent = table.get(values["PARENT_ID"])
         if parent is None or parent["TASK_ID"] != task["ID"]:
             raise _exception(8, "Parent item not found", "ACTION_FAILED_TO_BE_PROCESSED")
-    row = _store(call, task, values)
+    row = checklists.store(call.portal, checklists.TASK, task["ID"], values, call.user_id)
     tasks.checklist_changed(call.portal, task, call.actor)
     return int(row["ID"])
-
-
-def _store(call: Call, task: Row, values: Row) -> Row:
-    table = call.portal["checklist"]
-    count = sum(1 for _ in table.where(TASK_ID=task["ID"], PARENT_ID=values["PARENT_ID"]))
-    return table.add(
-        {
-            "TASK_ID": task["ID"], "SORT_INDEX": count, "IS_COMPLETE": "N", "IS_IMPORTANT": "N", "MEMBERS": {},
-            "CREATED_BY": call.user_id,
-            "TOGGLED_BY": None, "TOGGLED_DATE": None, **values,
-        }
-    )  # fmt: skip
 
 
 @method("task.checklistitem.get", scope="task", params="TASKID ITEMID")
@@ -679,7 +659,7 @@ def check_list(call: Call) -> list[Row]:
 def check_update(call: Call) -> None:
     task, item = _check_item(call, "update")
     _may_edit(call, task, "Editing item")
-    values = _check_values({key.upper(): value for key, value in call.mapping("FIELDS").items()})
+    values = checklists.read({key.upper(): value for key, value in call.mapping("FIELDS").items()})
     if "TITLE" in values and not values["TITLE"].strip():
         raise _exception(8, "Item name not specified", "ACTION_FAILED_TO_BE_PROCESSED")
     if any(item[key] != value for key, value in values.items()):
@@ -718,11 +698,8 @@ _toggle("renew", "N")
 def check_delete(call: Call) -> bool:
     task, item = _check_item(call, "delete")
     _may_edit(call, task, "Deleting item")
-    gone = {item["ID"]}
-    for row in list(call.portal["checklist"].where(TASK_ID=task["ID"])):
-        if row["ID"] in gone or row["PARENT_ID"] in gone:
-            gone.add(row["ID"])
-            call.portal["checklist"].remove(row["ID"])
+    for row in checklists.branch(call.portal, checklists.TASK, item):
+        call.portal["checklist"].remove(row["ID"])
     tasks.checklist_changed(call.portal, task, call.actor)
     return True
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sandbox import tasks
+from sandbox import flows, tasks
 from sandbox.filters import empty_first, to_time
 from sandbox.method import Call, Row, method
 from sandbox.v3 import V3Error, invalid, required
@@ -91,7 +91,7 @@ def rights(call: Call, row: Row) -> Row:
     return {
         "read": True, "watch": True, "mute": True, "createResult": doer, "edit": edit, "remove": may["remove"],
         "complete": may["complete"], "approve": may["approve"], "disapprove": may["disapprove"], "start": may["start"],
-        "take": False,
+        "take": flows.may_take(call.portal, row, call.user),
         "delegate": may["delegate"], "defer": may["defer"], "renew": may["renew"], "deadline": may["changeDeadline"],
         "datePlan": edit,
         "changeDirector": False, "changeResponsible": edit, "changeAccomplices": edit, "pause": may["pause"],
@@ -152,6 +152,7 @@ _MORE: dict[str, Callable[[Call, Row], Any]] = {
     "responsibleId": lambda call, row: row["RESPONSIBLE_ID"],
     "created": lambda call, row: call.portal.iso(row["CREATED_DATE"]),
     "groupId": lambda call, row: row["GROUP_ID"],
+    "flowId": lambda call, row: row.get("FLOW_ID") or None,
     "changedById": lambda call, row: row["CHANGED_BY"],
     "statusChangedById": lambda call, row: row["STATUS_CHANGED_BY"],
     "closedById": lambda call, row: row["CLOSED_BY"],

@@ -41,7 +41,7 @@ _OWN = re.compile(
     r"section|title|month|year|login|fileids|taskname|search_.*|find|query|newname|from|to|data|template_data|"
     r"user_type_id|files|file_content|filecontent|messages|createdby|created_by|responsible_id|system_code|status|"
     r"report_id|process_id|message_id|parameters|return_values|uf_forum_message_doc|author_id|fields|access|"
-    r"avatar|color|filter|select|stage|after_id|language|event_name)$"
+    r"start_date|avatar|color|filter|select|stage|after_id|language|event_name)$"
 )
 
 

@@ -6,6 +6,8 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
+import office_plans
+
 FILE = base64.b64encode(b"content of a file").decode()
 # Parameters by method, from records that `prepare` made; a callable makes its own record at the time of the call.
 Params = dict[str, Any]
@@ -39,6 +41,10 @@ NO_REFUSAL: set[str] = set()
 NO_OBJECT: set[str] = set()
 NONSENSE: dict[str, Any] = {}
 ABSENT: dict[str, Any] = {}
+family(office_plans.params)
+NO_REFUSAL |= office_plans.NO_REFUSAL
+NO_OBJECT |= office_plans.NO_OBJECT
+ABSENT |= office_plans.ABSENT
 
 
 @family
