@@ -103,7 +103,7 @@ class Sandbox:
         return next(one for one in self.state("tasks") if one["id"] == number)
 
     def act_on_task(self, number: int, action: str, **facts: Any) -> dict[str, Any]:
-        """complete, renew, start, pause, defer, approve, disapprove, delegate: by the responsible, or by `user_id`."""
+        """complete, renew, start, pause, defer, approve, disapprove, delegate, take: its responsible or `user_id`."""
         return dict(self.control("POST", f"tasks/{number}/{action}", facts))
 
     def change_task(self, number: int, **facts: Any) -> dict[str, Any]:

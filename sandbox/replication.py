@@ -109,7 +109,8 @@ def _falls(rule: Row, first: date, one: date) -> bool:
     if rule["PERIOD"] == "daily":
         if rule["WORKDAY_ONLY"] == "Y" and one.weekday() > 4:
             return False
-        return (one - first).days % rule["EVERY_DAY"] == 0 and months % (rule.get("DAILY_MONTH_INTERVAL", 0) + 1) == 0
+        every, pause = int(rule["EVERY_DAY"]), int(rule.get("DAILY_MONTH_INTERVAL", 0))
+        return (one - first).days % every == 0 and months % (pause + 1) == 0
     if rule["PERIOD"] == "weekly":
         weeks = ((one - timedelta(one.weekday())) - (first - timedelta(first.weekday()))).days // 7
         return weeks % rule["EVERY_WEEK"] == 0 and one.isoweekday() in (rule["WEEK_DAYS"] or [1])
@@ -121,7 +122,7 @@ def _falls(rule: Row, first: date, one: date) -> bool:
     if rule["YEARLY_TYPE"] == 1:
         return one.month - 1 == rule.get("YEARLY_MONTH_1", 0) and _is_day(one, rule["YEARLY_DAY_NUM"])
     nth = _is_nth(one, rule.get("YEARLY_WEEK_DAY_NUM", 0), rule.get("YEARLY_WEEK_DAY", 0))
-    return one.month - 1 == rule.get("YEARLY_MONTH_2", 0) and nth
+    return nth and one.month - 1 == int(rule.get("YEARLY_MONTH_2", 0))
 
 
 def _is_day(one: date, number: int) -> bool:

@@ -581,7 +581,8 @@ def attached_get(call: Call) -> Row:
     file = call.portal["disk_objects"].get(row["OBJECT_ID"]) if row else None
     if row is None or file is None:
         raise _not_found(value if not isinstance(value, (dict, list)) else "")
-    kind, number = row.get("ENTITY_TYPE", "tasks_task"), row.get("ENTITY_ID", row["TASK_ID"])
+    # A state file of an older portal has attachments of tasks alone.
+    kind, number = row.get("ENTITY_TYPE", "tasks_task"), row["ENTITY_ID" if "ENTITY_ID" in row else "TASK_ID"]
     if not _reads_owner(call, kind, number) and not disk.level(call.portal, file, call.user):
         raise _denied()
     return {
