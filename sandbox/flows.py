@@ -104,7 +104,7 @@ def can_see(portal: Portal, row: Row, user: Row) -> bool:
 
 
 def efficiency(portal: Portal, row: Row) -> int:
-    """Per cent of overdue tasks: so the page's formula has it, though it calls a high number good."""
+    """Per cent of overdue tasks. [verify] So the page's formula has it, though its text calls a high number good."""
     now, own = portal.now(), list(portal["tasks"].where(FLOW_ID=row["ID"]))
     late = sum(1 for one in own if one["DEADLINE"] is not None and (one["CLOSED_DATE"] or now) > one["DEADLINE"])
     return round(late / len(own) * 100) if own else 0

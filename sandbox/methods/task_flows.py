@@ -66,7 +66,10 @@ def _number(given: Row, name: str, low: int, high: int) -> int:
 
 
 def _read(call: Call, given: Row) -> Row:
-    """Inner values of a new or changed flow; name, time, way and people are required as the pages mark them."""
+    """Inner values of a new or changed flow; name, time, way and people are required as the pages mark them.
+
+    [verify] An absent one is refused in the words that the pages have for a wrong one: they have no others.
+    """
     portal = call.portal
     values: Row = {"PLANNED": _number(given, "plannedCompletionTime", 1, flows.LONGEST)}
     values["TYPE"] = _text(given, "distributionType")
@@ -118,6 +121,7 @@ def flow_create(call: Call) -> Row:
     name = _text(given, "name")
     values = _read(call, given)
     _check_name(call, name)
+    # [verify] Who may add tasks when nobody is named: the page gives no default; everybody.
     row: Row = {
         "NAME": name, "DESCRIPTION": "", "CREATOR_ID": call.user_id, "OWNER_ID": 0, "GROUP_ID": 0, "TEMPLATE_ID": 0,
         "ACTIVE": True, "ACTIVITY": portal.now(), "CREATORS": [list(flows.EVERYBODY)], "CHANGE_DEADLINE": False,

@@ -171,7 +171,10 @@ def _siblings(call: Call, item: Row) -> list[Row]:
 
 
 def _close_gap(call: Call, item: Row) -> None:
-    """An item that stands far below its neighbour moves up to it (the page: 200 becomes 3 by another title)."""
+    """An item that stands far below its neighbour moves up to it.
+
+    [verify] The examples show it (200 of add is 3 after an update of the title), no text does.
+    """
     above = [row["SORT_INDEX"] for row in _siblings(call, item) if row["SORT_INDEX"] < item["SORT_INDEX"]]
     if above:
         item["SORT_INDEX"] = max(above) + 1
@@ -275,7 +278,7 @@ def _declare_move(name: str, param: str, after: int) -> None:
         item = _item(call)
         beside = _item(call, param)
         if beside in checklists.branch(call.portal, TEMPLATE, item):
-            # An item does not go beside itself nor under one of its own; no page says more of it.
+            # [verify] An item does not go beside itself nor under one of its own; no page says more of it.
             raise RestError("0", _WORDS[name][1], 400)
         item["PARENT_ID"] = beside["PARENT_ID"]
         item["SORT_INDEX"] = place = beside["SORT_INDEX"] + after
@@ -327,7 +330,7 @@ def attach_files(call: Call) -> Row:
     item = _item(call)
     files = [disk.attachable(call.portal, code, call.user) for code in codes]
     if None in files:
-        # The words of the other way of attaching: this page names no error for a file that is not there.
+        # [verify] The words of the other way of attaching: this page names no error for a file that is not there.
         raise RestError("0", _NO_ATTACHMENT, 400)
     known = {one["OBJECT_ID"] for one in disk.attachments(call.portal, templates.ITEM_FILES, item["ID"])}
     for file in files:
