@@ -16,7 +16,7 @@ from urllib.parse import parse_qs
 
 import requests
 
-from sandbox import automation, company, crm, crm_fields, delivery, entries, faults, frames, telephony, tokens
+from sandbox import automation, company, crm, crm_fields, delivery, entries, faults, frames, letters, telephony, tokens
 from sandbox.crm_kinds import COMPANY, CONTACT, DEAL, LEAD, STAGE, WORD, exists
 from sandbox.filters import to_time
 from sandbox.method import Actor, RestError, Row, as_int
@@ -732,31 +732,10 @@ def email(world: World, portal: Portal, path: list[str], body: Row) -> Row:
         raise ControlError("from must be an e-mail address")
     with portal.lock:
         responsible = person(portal, body.get("to_user_id") or portal.line["responsible_id"])["ID"]
-        known = [
-            hit
-            for hit in crm.find_by_comm(portal, "EMAIL", sender)
-            if hit["kind"] != LEAD or hit["row"]["STATUS_SEMANTIC_ID"] == "P"
-        ]
-        if known:
-            row, owner = known[0]["row"], (known[0]["kind"], known[0]["row"]["ID"])
-        else:
-            row = crm.create(
-                portal, LEAD,
-                {"TITLE": str(body.get("subject") or f"Письмо от {sender}"), "SOURCE_ID": "EMAIL",
-                    "ASSIGNED_BY_ID": responsible},
-                [{"TYPE_ID": "EMAIL", "VALUE_TYPE": "WORK", "VALUE": sender}], Actor(responsible, "system"),
-            )  # fmt: skip
-            owner = (DEAL, row["ID"]) if "LEAD_NUMBER" in row else (LEAD, row["ID"])
-        crm.add_activity(
-            portal,
-            {"OWNER_TYPE_ID": owner[0], "OWNER_ID": owner[1], "TYPE_ID": 4, "PROVIDER_ID": "CRM_EMAIL",
-                "PROVIDER_TYPE_ID": "EMAIL",
-             "SUBJECT": str(body.get("subject") or ""), "DESCRIPTION": str(body.get("text") or ""), "DIRECTION": 1,
-             "IS_INCOMING_CHANNEL": "Y", "RESPONSIBLE_ID": responsible,
-             "COMMUNICATIONS": [{"TYPE": "EMAIL", "VALUE": sender, "ENTITY_ID": str(owner[1]),
-                 "ENTITY_TYPE_ID": str(owner[0]), "ENTITY_SETTINGS": []}]},
-            Actor(responsible, "system"),
-        )  # fmt: skip
+        actor, subject = Actor(responsible, "system"), str(body.get("subject") or "")
+        owner, row = letters.client_of(portal, sender, subject, responsible, actor)
+        values = {"SUBJECT": subject, "DESCRIPTION": str(body.get("text") or ""), "RESPONSIBLE_ID": responsible}
+        letters.add_activity(portal, owner, sender, True, values, actor)
         return _made(owner, row)
 
 
@@ -773,19 +752,11 @@ def letter(world: World, portal: Portal, path: list[str], body: Row) -> Row:
         if not addresses:
             raise ControlError("the card has no e-mail address")
         subject = str(body.get("subject") or "Письмо")
-        communication = {
-            "TYPE": "EMAIL", "VALUE": addresses[0], "ENTITY_ID": str(item["ID"]), "ENTITY_TYPE_ID": str(kind),
-            "ENTITY_SETTINGS": [],
+        values = {
+            "SUBJECT": subject, "DESCRIPTION": str(body.get("text") or ""), "RESPONSIBLE_ID": user["ID"],
+            "FILES": [crm_timeline.attached(portal, str(name)) for name in body.get("files") or []],
         }  # fmt: skip
-        row = crm.add_activity(
-            portal,
-            {"OWNER_TYPE_ID": kind, "OWNER_ID": item["ID"], "TYPE_ID": 4, "PROVIDER_ID": "CRM_EMAIL",
-                "PROVIDER_TYPE_ID": "EMAIL", "SUBJECT": subject, "DESCRIPTION": str(body.get("text") or ""),
-                "DIRECTION": 2, "COMPLETED": "Y", "STATUS": 2, "RESPONSIBLE_ID": user["ID"],
-                "COMMUNICATIONS": [communication],
-                "FILES": [crm_timeline.attached(portal, str(name)) for name in body.get("files") or []]},
-            Actor(user["ID"]),
-        )  # fmt: skip
+        row = letters.add_activity(portal, (kind, item["ID"]), addresses[0], False, values, Actor(user["ID"]))
         return {"activity_id": row["ID"], "to": addresses[0]}
 
 

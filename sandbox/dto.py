@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.method import Call, Row, method
+from sandbox.method import Call, RestError, Row, method
 from sandbox.v3 import V3Error, invalid, required
 
 
@@ -106,7 +107,7 @@ def describe(prefix: str, scope: str, dto: Dto) -> None:
             raise required("name")
         name = text(call.params, "name")
         if name not in dto.fields:
-            raise invalid(("name", f"Field `{name}` not found"))
+            raise RestError("BITRIX_REST_V3_REALISATION_EXCEPTION_FIELDNOTFOUNDEXCEPTION", f"Field `{name}` not found")
         return {"item": chosen(call, _FIELD_DTO, _described(dto, name))}
 
 
@@ -157,8 +158,10 @@ def conditions(call: Call, dto: Dto, filterable: set[str]) -> tuple[Row, Callabl
     return equal, lambda row: all(test(row) for test in tests)
 
 
-def page(call: Call, dto: Dto, items: list[Row], *, sortable: set[str] | None = None) -> list[Row]:
-    """The items in the order, on the page and with the fields that the call asks for."""
+def page(
+    call: Call, dto: Dto, items: list[Row], *, sortable: set[str] | None = None, limit: int = 50, most: int = 1000
+) -> list[Row]:
+    """The items in the order, on the page (of `limit` by default, `most` at most) and with the wanted fields."""
     order = call.params.get("order") or {}
     if not isinstance(order, dict):
         raise V3Error("INVALIDORDEREXCEPTION", "Unable to recognize the order parameter")
@@ -176,9 +179,11 @@ def page(call: Call, dto: Dto, items: list[Row], *, sortable: set[str] | None = 
         not isinstance(given, dict)
         or not set(given) <= {"page", "limit", "offset"}
         or not all(isinstance(one, int) and not isinstance(one, bool) and one >= 0 for one in given.values())
+        or given.get("limit") == 0
     ):
-        raise V3Error("INVALIDPAGINATIONEXCEPTION", f"Unable to recognize pagination parameter `{given}`")
-    limit = min(1000, given.get("limit") or 50)
+        shown = json.dumps(given, ensure_ascii=False, separators=(",", ":"))
+        raise V3Error("INVALIDPAGINATIONEXCEPTION", f"Unable to recognize pagination parameter `{shown}`")
+    limit = min(most, given.get("limit") or limit)
     offset = given.get("offset") or ((given["page"] - 1) * limit if given.get("page") else 0)
     names = selection(call, dto)
     found = items[offset : offset + limit]

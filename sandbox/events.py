@@ -40,6 +40,7 @@ BY_SCOPE = {
         *(f"ONCALENDARENTRY{change}" for change in ("ADD", "UPDATE", "DELETE")),
         *(f"ONCALENDARSECTION{change}" for change in ("ADD", "UPDATE", "DELETE")),
     ],
+    "log": ["ONLIVEFEEDPOSTADD"],
     "booking": [
         f"ONBOOKING{kind}{change}"
         for kind in ("", "RESOURCE", "RESOURCETYPE", "WAITLISTITEM")

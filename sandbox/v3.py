@@ -80,7 +80,10 @@ def failure(portal: Portal, error: RestError) -> Response:
     body: Row = {"code": error.code, "message": error.description}
     validation = getattr(error, "validation", None)
     if validation is not None:
-        body["validation"] = [{"message": message, "field": field} for field, message in validation]
+        # What is wrong with no single field is told without one.
+        body["validation"] = [
+            {"message": message, "field": field} if field else {"message": message} for field, message in validation
+        ]
     return Response(rest.status_of(portal, error), rest.dump({"error": body}))
 
 

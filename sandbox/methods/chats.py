@@ -69,7 +69,7 @@ def private(call: Call, other: Row) -> Dialog:
     key = f"u{pair[0]}-{pair[-1]}"
     row = call.portal["chats"].first(KEY=key)
     if row is None:
-        row = _new_chat(call, "P", "", pair, KEY=key)
+        row = new_chat(call, "P", "", pair, KEY=key)
     return Dialog(key, row["ID"], pair, row, other=other)
 
 
@@ -90,7 +90,8 @@ def dialog(call: Call, name: str = "DIALOG_ID", *, refuse: bool = True) -> Dialo
     return found
 
 
-def _new_chat(call: Call, kind: str, title: str, members: list[int], **facts: Any) -> Row:
+def new_chat(call: Call, kind: str, title: str, members: list[int], **facts: Any) -> Row:
+    """Store a new chat of the caller's: C closed, O open, P a dialog of two."""
     table = call.portal["chats"]
     row: Row = {
         "TYPE": kind, "TITLE": title, "DESCRIPTION": "", "COLOR": "#3e99ce", "OWNER_ID": call.user_id, "KEY": "",
@@ -114,7 +115,8 @@ def messages_of(call: Call, found: Dialog) -> list[Row]:
     ]
 
 
-def _say(call: Call, chat_id: int, text: str, *, system: bool = False) -> Row:
+def say(call: Call, chat_id: int, text: str, *, system: bool = False) -> Row:
+    """Put a message of the caller's (or of the portal itself) into a chat."""
     return call.portal["messages"].add(
         {
             "DIALOG_ID": f"chat{chat_id}", "FROM_USER_ID": 0 if system else call.user_id, "MESSAGE": text,
@@ -247,13 +249,13 @@ def _people(call: Call, value: Any) -> list[int]:
 def chat_add(call: Call) -> int:
     kind = {"OPEN": "O", "CHAT": "C", "": "C"}.get(call.text("TYPE").upper(), "C")
     members = list(dict.fromkeys([call.user_id, *_people(call, call.get("USERS"))]))
-    row = _new_chat(
+    row = new_chat(
         call, kind, call.text("TITLE") or "Чат", members, DESCRIPTION=call.text("DESCRIPTION"),
         COLOR=COLORS.get(call.text("COLOR").upper(), "#3e99ce"), ENTITY_TYPE=call.text("ENTITY_TYPE"),
         ENTITY_ID=call.text("ENTITY_ID"),
     )  # fmt: skip
     if call.text("MESSAGE"):
-        _say(call, row["ID"], call.text("MESSAGE"))
+        say(call, row["ID"], call.text("MESSAGE"))
     call.portal.effect("create", "chat", row["ID"], call.user_id, "rest", members=members)
     return int(row["ID"])
 

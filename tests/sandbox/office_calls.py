@@ -674,26 +674,72 @@ for _name in ("booking", "waitlist"):
 
 @family
 def mail(j: Any) -> Params:
-    j.portal.control(
-        "POST", "email", {"from": "client@example.com", "subject": "Договор", "text": "Письмо", "to_user_id": 1}
-    )
-    letter = j.do("api/mail.message.list", mailboxId=1)["items"][0]["id"]
+    def came(subject: str = "Договор") -> int:
+        body = {"from": "client@example.com", "subject": subject, "text": "Письмо", "to_user_id": 1}
+        j.portal.control("POST", "email", body)
+        return int(j.do("api/mail.message.list", mailboxId=1)["items"][0]["id"])
+
+    letter = came()
+    card = {"entity_type_id": 1, "entity_id": j.lead, "subject": "Договор подряда", "files": ["договор.txt"]}
+    j.portal.control("POST", "letters", card)
+    own = j.do("api/mail.mailbox.senders")["items"][0]["email"]
+    letter_of = {"from": own, "to": ["client@example.com"], "subject": "Договор", "body": "Высылаю."}
+    j.do("api/mail.message.reply", replyToMessageId=letter, **letter_of)
+    source = {"messageId": letter}
+    hour = {"dateFrom": "2030-04-15 10:00:00", "dateTo": "2030-04-15 11:00:00"}
     return {
         "api/mail.mailbox.get": {"id": 1},
-        "api/mail.mailbox.list": {"email": "dubrava"},
+        "api/mail.mailbox.list": {"name": "почта", "email": "dubrava"},
         "api/mail.mailbox.field.get": {"name": "email"},
         "api/mail.message.field.get": {"name": "subject"},
         "api/mail.message.get": {"id": letter},
         "api/mail.message.list": {"mailboxId": 1, "searchQuery": "договор"},
-    }
+        "api/mail.message.thread": {"id": letter},
+        "api/mail.message.send": letter_of,
+        "api/mail.message.reply": {"replyToMessageId": letter, **letter_of},
+        "api/mail.message.forward": {"forwardMessageId": letter, **letter_of},
+        "api/mail.message.movetofolder": lambda: {"messageIds": [came("Реклама"), came("Ещё реклама")],
+            "action": "move", "folder": "Архив"},
+        "api/mail.message.createtask": {**source, "responsibleId": 4},
+        "api/mail.message.createcalendarevent": {**source, **hour},
+        "api/mail.message.createchat": source,
+        "api/mail.message.createfeedpost": source,
+        "api/mail.message.createcrmactivity": source,
+        "api/mail.message.removecrmactivity": lambda: {"messageId": came("Лишнее")},
+        "api/mail.recipient.field.get": {"name": "email"},
+        "api/mail.recipient.listcontacts": {"query": "client"},
+        "api/mail.recipient.listemployees": {"query": "dubrava"},
+    }  # fmt: skip
 
 
 NO_REFUSAL |= {
     "api/mail.mailbox.list", "api/mail.mailbox.senders", "api/mail.mailbox.field.list", "api/mail.message.field.list",
+    "api/mail.recipient.field.list",
 }  # fmt: skip
-NONSENSE["api/mail.message.list"] = {"mailboxId": "ерунда"}
+_letter = {"from": "user@example.com", "to": ["client@example.com"], "subject": "Договор", "body": "Высылаю."}
+NONSENSE |= {
+    "api/mail.message.list": {"mailboxId": "ерунда"},
+    "api/mail.recipient.listcontacts": {"pagination": {"limit": "ерунда"}},
+    **{f"api/mail.message.{verb}": {**_letter, "to": ["ерунда"], source: "ерунда"}
+       for verb, source in (("send", "cc"), ("reply", "replyToMessageId"), ("forward", "forwardMessageId"))},
+    "api/mail.message.movetofolder": {"messageIds": "ерунда", "action": "ерунда"},
+    **{f"api/mail.message.create{word}": {"messageId": "ерунда", "dateFrom": "ерунда", "dateTo": "ерунда"}
+       for word in ("task", "calendarevent", "chat", "feedpost", "crmactivity")},
+    "api/mail.message.removecrmactivity": {"messageId": "ерунда"},
+}  # fmt: skip
+# A search finds nobody; that is an answer.
+NO_OBJECT |= {"api/mail.recipient.listcontacts", "api/mail.recipient.listemployees"}
 ABSENT |= {
     "api/mail.mailbox.field.get": {"name": "nothing"},
     "api/mail.message.field.get": {"name": "nothing"},
+    "api/mail.recipient.field.get": {"name": "nothing"},
     "api/mail.message.list": {"mailboxId": 999999},
-}
+    "api/mail.message.send": _letter,
+    "api/mail.message.reply": {**_letter, "replyToMessageId": 999999},
+    "api/mail.message.forward": {**_letter, "forwardMessageId": 999999},
+    "api/mail.message.movetofolder": {"messageIds": [999999], "action": "spam"},
+    **{f"api/mail.message.{verb}": {"messageId": 999999, "dateFrom": "2030-04-15 10:00:00",
+        "dateTo": "2030-04-15 11:00:00"}
+       for verb in ("createtask", "createcalendarevent", "createchat", "createfeedpost", "createcrmactivity",
+           "removecrmactivity")},
+}  # fmt: skip
