@@ -68,7 +68,7 @@ def _word(call: Call, name: str) -> str:
 def mailbox_list(call: Call) -> Row:
     name, email = _word(call, "name"), _word(call, "email")
     rows = [row for row in mailboxes(call) if name in row["name"].casefold() and email in row["email"].casefold()]
-    return {"items": dto.page(call, MAILBOX, rows)}
+    return {"items": dto.page(call, MAILBOX, rows, limit=25, most=100)}
 
 
 @method("mail.mailbox.get", scope="mail", version=3)
@@ -86,7 +86,7 @@ def mailbox_senders(call: Call) -> Row:
         {"email": row["email"], "name": row["senderName"], "sender": f"{row['senderName']} <{row['email']}>"}
         for row in mailboxes(call)
     ]
-    return {"items": dto.page(call, SENDER, rows)}
+    return {"items": dto.page(call, SENDER, rows, limit=25, most=100)}
 
 
 @method("mail.message.get", scope="mail", version=3)
@@ -113,6 +113,9 @@ def message_list(call: Call) -> Row:
     name = _word(call, "folder").strip()
     folder = letters.folder_of(name)
     wanted = {name: call.params[name] for name in ("isSeen", "hasAttachments") if call.params.get(name) is not None}
+    for field, value in wanted.items():
+        if not isinstance(value, bool):
+            raise dto.typed(field, "bool")
     rows = []
     for letter in letters.of(call.portal, call.user_id):
         row, at = _item(call, letter), int(letter["AT"])

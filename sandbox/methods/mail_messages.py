@@ -145,15 +145,15 @@ def _text(call: Call, name: str) -> str:
     return dto.text(call.params, name).strip() if call.params.get(name) is not None else ""
 
 
-def _title(call: Call, name: str, row: Row) -> str:
-    return _text(call, name) or row["SUBJECT"].strip() or f"Письмо № {row['ID']}"
+def _title(row: Row, given: str = "") -> str:
+    return given or row["SUBJECT"].strip() or f"Письмо № {row['ID']}"
 
 
 @method("mail.message.createtask", scope="mail", version=3, writes=True,
         params="messageId! title responsibleId description")  # fmt: skip
 def create_task(call: Call) -> Row:
     row = _source(call)
-    title, description = _title(call, "title", row), _text(call, "description")
+    title, description = _title(row, _text(call, "title")), _text(call, "description")
     given = call.params.get("responsibleId")
     responsible = dto.whole(call.params, "responsibleId") if given is not None else call.user_id
     values = {
@@ -190,8 +190,8 @@ def create_calendar_event(call: Call) -> Row:
     entry = entries.create(
         call.portal,
         {
-            "CAL_TYPE": "user", "OWNER_ID": call.user_id, "NAME": _title(call, "name", row), "FROM": low, "TO": high,
-            "TZ": zone, "DESCRIPTION": _text(call, "description") or f"Письмо: {link}",
+            "CAL_TYPE": "user", "OWNER_ID": call.user_id, "NAME": _title(row, _text(call, "name")), "FROM": low,
+            "TO": high, "TZ": zone, "DESCRIPTION": _text(call, "description") or f"Письмо: {link}",
         },
         call.actor,
     )  # fmt: skip
@@ -205,7 +205,7 @@ def create_chat(call: Call) -> Row:
     chat = call.portal["chats"].first(ENTITY_TYPE="MAIL", ENTITY_ID=str(row["ID"]))
     existing = chat is not None
     if chat is None:
-        chat = new_chat(call, "C", _title(call, "", row), [call.user_id], ENTITY_TYPE="MAIL", ENTITY_ID=str(row["ID"]))
+        chat = new_chat(call, "C", _title(row), [call.user_id], ENTITY_TYPE="MAIL", ENTITY_ID=str(row["ID"]))
         say(call, chat["ID"], f"{row['SUBJECT']}\n{letters.plain_text(row['BODY'])}".strip())
         call.portal.effect("create", "chat", chat["ID"], call.user_id, "rest", members=chat["MEMBERS"])
         letters.bind(row, "chat", chat["ID"])
@@ -219,7 +219,7 @@ def create_feed_post(call: Call) -> Row:
     row, portal = _source(call), call.portal
     post = portal["blog_posts"].add(
         {
-            "TITLE": _title(call, "title", row), "DETAIL_TEXT": f"Письмо: {portal.url}/mail/message/{row['ID']}",
+            "TITLE": _title(row, _text(call, "title")), "DETAIL_TEXT": f"Письмо: {portal.url}/mail/message/{row['ID']}",
             "AUTHOR_ID": call.user_id, "DEST": ["UA"], "DATE_PUBLISH": portal.now(), "UF_MAIL_MESSAGE": row["ID"],
         }
     )  # fmt: skip

@@ -193,6 +193,7 @@ WRONG: list[tuple[str, dict[str, Any], list[tuple[str, str]]]] = [
     ("message.forward", {**TEXT, "forwardMessageId": "x"},
         [("forwardMessageId", "Field `forwardMessageId` requires data type `int` for this request")]),
     ("message.thread", {}, missing("id")),
+    ("message.list", {"isSeen": "да"}, [("isSeen", "Field `isSeen` requires data type `bool` for this request")]),
     ("message.movetofolder", {}, missing("messageIds", "action")),
     ("message.movetofolder", {"messageIds": [1], "action": "burn"},
         [("action", "The `action` parameter must be `move`, `spam`, or `delete`")]),
