@@ -146,7 +146,7 @@ def activity(portal: Portal, row: Row) -> Row | None:
 
 
 def bindings(portal: Portal, row: Row) -> list[Row]:
-    """What a letter belongs to: items of CRM, and what was made of it."""
+    """What a letter belongs to: items of CRM, and what was made of it. [verify]: the pages show an empty list only."""
     linked = activity(portal, row)
     made = [
         {"type": "crm", "entityTypeId": one["OWNER_TYPE_ID"], "entityId": one["OWNER_ID"]}

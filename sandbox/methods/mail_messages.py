@@ -22,7 +22,10 @@ _GONE = "Message deleted or moved to another folder"
 
 
 def _addresses(call: Call, name: str) -> list[str]:
-    """The e-mails of a list parameter; empty ones are passed over, what is no address is refused."""
+    """The e-mails of a list parameter; empty ones are passed over, what is no address is refused.
+
+    [verify]: which of its two words the page means for an address that is none.
+    """
     value = call.params.get(name)
     if value is None:
         return []
@@ -162,6 +165,7 @@ def create_task(call: Call) -> Row:
     try:
         task = tasks.create(call.portal, values, call.actor)
     except tasks.TaskError:
+        # [verify]: the page names no field for this, so the answer has none.
         raise invalid(("", "Failed to create task")) from None
     letters.bind(row, "task", task["ID"])
     return {"success": True, "taskId": task["ID"], "messageId": row["ID"]}
@@ -237,6 +241,7 @@ def create_feed_post(call: Call) -> Row:
 def create_crm_activity(call: Call) -> bool:
     row, portal = _source(call), call.portal
     if letters.activity(portal, row) is not None:
+        # [verify]: the page does not say what a letter gets that is in CRM already.
         return True
     others = [letters.parted(one)[0] for one in ([row["FROM"]] if row["INCOMING"] else [*row["TO"], *row["CC"]])]
     clients = [one for one in others if crm.is_email(one) and letters.colleague(portal, one) is None]
