@@ -1,4 +1,4 @@
-"""Controls: what people do by hand in calendars and tasks, and the working schedules of the company."""
+"""Controls: what people do by hand in calendars, tasks and deliveries, and the working schedules of the company."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from sandbox import entries, flows, tasks
+from sandbox import entries, flows, orders, tasks
 from sandbox.controls import PARTS, ControlError, control, lines, moment, only, person
+from sandbox.crm_kinds import DEAL
 from sandbox.method import Actor, Row, as_int
 from sandbox.methods import staff
 from sandbox.portal import Portal
@@ -413,3 +414,54 @@ def delete_schedule(world: World, portal: Portal, path: list[str], body: Row) ->
         if staff.schedules(portal).remove(as_int(path[0]) or 0) is None:
             raise ControlError(f"no schedule {path[0]}", 404)
     return {"deleted": True}
+
+
+# --- deliveries -------------------------------------------------------------------------------------------------------
+
+
+def _price(body: Row) -> float:
+    value = body.get("price", 0)
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < 1e12:
+        raise ControlError("price must be a number")
+    return float(value)
+
+
+@control("POST", "deliveries")
+def add_delivery(world: World, portal: Portal, path: list[str], body: Row) -> Row:
+    """A delivery of a deal, as a person makes it in the card."""
+    only(body, "deal_id", "service_id", "service", "price", "user_id")
+    with portal.lock:
+        deal = portal[DEAL].get(as_int(body.get("deal_id")))
+        if deal is None:
+            raise ControlError("no such deal", 404)
+        service = as_int(body.get("service_id", 2)) or 0, str(body.get("service") or "Доставка по городу")
+        actor = Actor(person(portal, body.get("user_id", 1))["ID"])
+        return {"id": orders.add_shipment(portal, DEAL, deal, service, _price(body), actor)["ID"]}
+
+
+@control("PATCH", "deliveries/<>")
+def change_delivery(world: World, portal: Portal, path: list[str], body: Row) -> Row:
+    """Another price of a delivery; shipped or not any more."""
+    only(body, "price", "shipped", "user_id")
+    values: Row = {"PRICE_DELIVERY": _price(body)} if "price" in body else {}
+    if "shipped" in body:
+        values["DEDUCTED"] = "Y" if body["shipped"] is True else "N"
+    with portal.lock:
+        row = _delivery(portal, path)
+        orders.change_shipment(portal, row, values, Actor(person(portal, body.get("user_id", 1))["ID"]))
+        return {"id": row["ID"]}
+
+
+@control("DELETE", "deliveries/<>")
+def delete_delivery(world: World, portal: Portal, path: list[str], body: Row) -> Row:
+    only(body, "user_id")
+    with portal.lock:
+        orders.delete_shipment(portal, _delivery(portal, path), Actor(person(portal, body.get("user_id", 1))["ID"]))
+    return {"deleted": True}
+
+
+def _delivery(portal: Portal, path: list[str]) -> Row:
+    row = portal["shipments"].get(as_int(path[0]))
+    if row is None:
+        raise ControlError(f"no delivery {path[0]}", 404)
+    return row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sandbox import orders
 from sandbox.crm_kinds import COMPANY, CONTACT, DEAL, LEAD, STAGE
 from sandbox.method import Actor, Row
 from sandbox.portal import Portal
@@ -162,6 +163,7 @@ def found_company(portal: Portal) -> None:
                 "MODIFY_BY_ID": None, "FIELDS": [],
             }
         )  # fmt: skip
+    orders.found(portal)
     for kind, name in ((3, "Контакты"), (4, "Компании")):
         add_category(portal, name, kind, default=True)["ZERO"] = True
     _first_records(portal, now)
@@ -242,7 +244,10 @@ def _first_records(portal: Portal, now: float) -> None:
             "ASSIGNED_BY_ID": owner,
             "DATE_CREATE": now - 20 * 86400,
         }  # fmt: skip
-        crm.create(portal, DEAL, deal, [], Actor(owner), silent=True)
+        made = crm.create(portal, DEAL, deal, [], Actor(owner), silent=True)
+        if stage == "PREPAYMENT_INVOICE":
+            for service, price in (((2, "Доставка по городу"), 3500.0), ((3, "Подъём на этаж"), 2000.0)):
+                orders.add_shipment(portal, DEAL, made, service, price, Actor(owner), silent=True)
 
 
 def add_person(portal: Portal, facts: Row) -> Row:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from sandbox import delivery
+from sandbox import delivery, orders
 from sandbox.crm_fields import FIELDS, MULTIFIELDS, STATIC_BY_NAME, Field, fields_of, files_of, not_valid, with_files
 from sandbox.crm_kinds import (
     COMPANY,
@@ -412,7 +412,8 @@ def update(
 
 
 def delete(portal: Portal, kind: int, row: Row, actor: Actor) -> None:
-    """Remove an item with its comments and activities; its event comes after."""
+    """Remove an item with its comments, activities and payments; its event comes after."""
+    orders.owner_deleted(portal, kind, row["ID"], actor)
     _forget(_index(portal), kind, row)
     portal[kind].remove(row["ID"])
     for number in files_of(portal, kind, row):

@@ -46,6 +46,9 @@ BY_SCOPE = {
         for kind in ("", "RESOURCE", "RESOURCETYPE", "WAITLISTITEM")
         for change in ("ADD", "UPDATE", "DELETE")
     ],
+    "sale": [
+        *(f"ON{kind}{change}" for kind in ("PAYMENT", "SHIPMENT") for change in ("ENTITYSAVED", "DELETED")),
+    ],
     "telephony": [
         "ONVOXIMPLANTCALLINIT", "ONVOXIMPLANTCALLSTART", "ONVOXIMPLANTCALLEND", "ONEXTERNALCALLSTART",
         "ONEXTERNALCALLBACKSTART",

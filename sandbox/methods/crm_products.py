@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox import crm, crm_fields
+from sandbox import crm, crm_fields, orders
 from sandbox.crm_kinds import DEAL, FIRST_DYNAMIC, LEAD, QUOTE, SHORT, WORD, exists, item_of, kind_of_short
 from sandbox.filters import Column, page_of, select_rows, split_key
 from sandbox.method import Call, Page, RestError, Row, as_int, as_map, method, plain, yes
@@ -103,7 +103,8 @@ def _rows_of(call: Call, kind: int, number: int) -> list[Row]:
 
 
 def _recount(call: Call, kind: int, item: Row) -> None:
-    """The item's sum follows its rows, as long as nobody set it by hand."""
+    """The item's sum follows its rows, as long as nobody set it by hand; its open payments follow too."""
+    orders.rows_changed(call.portal, kind, item["ID"], call.actor)
     if item.get("IS_MANUAL_OPPORTUNITY") == "Y" or "OPPORTUNITY" not in crm_fields.fields_of(call.portal, kind):
         return
     total = round(sum(row["PRICE"] * row["QUANTITY"] for row in _rows_of(call, kind, item["ID"])), 2)
@@ -236,7 +237,8 @@ def row_available(call: Call) -> Row:
     item = item_of(call.portal, kind, as_int(call.get("ownerId")))
     if kind is None or item is None or not crm.can_read(call.user, kind, item):
         raise RestError("ACCESS_DENIED", "Доступ запрещён", 400)
-    return {"productRows": [_item(row) for row in _rows_of(call, kind, item["ID"])]}
+    rows = [{**row, "QUANTITY": orders.available(call.portal, row)} for row in _rows_of(call, kind, item["ID"])]
+    return {"productRows": [_item(row) for row in rows if row["QUANTITY"]]}
 
 
 @method("crm.item.productrow.fields", scope="crm")

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from tests.sandbox import payments_of_crm
+
 FAMILIES = ("crm", "userfieldconfig")
 KINDS = {1: "lead", 2: "deal", 3: "contact", 4: "company", 7: "quote"}
 SHORTS = {"L": "lead", "D": "deal", "Q": "quote"}
@@ -299,7 +301,10 @@ class World:
                     "START_DATE": "2030-01-01",
                 },
             )
-        raise KeyError(name)
+        made = payments_of_crm.make(self, name)
+        if made is None:
+            raise KeyError(name)
+        return made
 
     def item(self, kind: int) -> int:
         """The record to which a type's id is mapped."""
@@ -643,6 +648,7 @@ RULES += [
     (r"userfieldconfig\.(get|update)", {"id": _of("userfield_spa")}),
     (r"userfieldconfig\.list", {"filter.multiple": lambda world: world.userfield_spa and "Y"}),
     (r"userfieldconfig\.delete", {"id": _fresh("userfield_spa")}),
+    *payments_of_crm.RULES,
 ]  # fmt: skip
 
 # --- what is refused --------------------------------------------------------------------------------------------------
@@ -655,9 +661,10 @@ _NO_REFUSAL = re.compile(
     r"|type\.list|.*\.userfield\.list|status\.(list|entity\.items)|settings\.mode\.get|automation\.trigger\.list"
     r"|userfield\.settings\.fields|timeline\.logmessage\.list|deal\.recurring\.list|activity\.list)"
 )
-# Methods that speak of no stored object, or take any id in what they store.
+# Methods that speak of no stored object, take any id in what they store, or list nothing of an item that is not there.
 _NO_OBJECT = re.compile(
     r"crm\.((lead|deal|contact|company|quote)\.(add|userfield\.add)|item\.(add|import|batchImport|list|fields)"
+    r"|item\.(payment|delivery)\.list"
     r"|type\.add|category\.(add|list)|status\.add|currency\.add|activity\.(badge\.add|type\.add)"
     r"|item\.details\.configuration\..*|timeline\.(icon|logo)\.add|duplicate\.findbycomm|stagehistory\.list"
     r"|duplicate\.volatileType\.register|requisite\.(preset\.add|userfield\.add)|automation\.trigger\.add)"
