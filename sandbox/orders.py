@@ -108,7 +108,10 @@ def available(portal: Portal, row: Row, *, beside: Row | None = None) -> float:
 
 
 def add_item(portal: Portal, payment: Row, kind: str, number: int, quantity: float, actor: Actor) -> Row:
-    """The payment is for this too; of what it is for already the quantity grows, a delivery stays one."""
+    """The payment is for this too; of what it is for already the quantity grows, a delivery stays one.
+
+    [verify] the pages do not say what adding the same row or delivery a second time does.
+    """
     row = next((one for one in items_of(portal, payment, kind) if one["ENTITY_ID"] == number), None)
     if row is None:
         row = portal["payment_items"].add(

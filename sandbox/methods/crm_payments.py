@@ -96,7 +96,10 @@ def _number(value: float) -> float | int:
 
 
 def _selected(call: Call, table: Table, columns: Columns) -> list[Row]:
-    """Rows by `filter` and `order`, all of them: the answers have no pages."""
+    """Rows by `filter` and `order`, all of them.
+
+    [verify] the pages know no `start` and their answers no `next`; comments of their examples speak of pages of 50.
+    """
 
     def refuse(key: str) -> None:
         # [verify] the pages name no answer to a field that is not there
@@ -165,6 +168,7 @@ def payment_add(call: Call) -> int:
     if item is None:
         raise _refused(f"Entity with identifier №{number} does not exist")
     if not crm.can_change(call.user, kind, item):
+        # [verify] the page's table says "access denied"; the words are those that the other pages print for it
         raise _refused(_DENIED)
     return int(orders.add_payment(call.portal, kind, item, call.actor)["ID"])
 
