@@ -118,6 +118,7 @@ def create(portal: Portal, values: Row, actor: Actor) -> Row:
         "AUDITORS": [],
         "DEADLINE": None, "START_DATE_PLAN": None, "END_DATE_PLAN": None, "PRIORITY": 1, "TAGS": [], "GROUP_ID": 0,
         "STAGE_ID": 0,
+        "DEPENDS_ON": [],
         "PARENT_ID": 0, "UF_CRM_TASK": [], "UF_TASK_WEBDAV_FILES": [], "UF_MAIL_MESSAGE": None, "TASK_CONTROL": "N",
         "ALLOW_CHANGE_DEADLINE": "N", "ALLOW_TIME_TRACKING": "N", "MATCH_WORK_TIME": "N", "TIME_ESTIMATE": 0,
         "ADD_IN_REPORT": "N",
@@ -133,6 +134,7 @@ def create(portal: Portal, values: Row, actor: Actor) -> Row:
     _check(portal, row)
     portal["tasks"].add(row)
     row["CHAT_ID"] = 1000 + row["ID"]
+    _remember(portal, row, "NEW", None, None, actor)
     _bind(portal, row, actor)
     portal.effect("create", "task", row["ID"], actor.user_id, actor.via, responsible=row["RESPONSIBLE_ID"])
     _event(portal, "ADD", row, actor)
@@ -144,6 +146,13 @@ def _flow(portal: Portal, row: Row) -> None:
     from sandbox import flows
 
     flows.watch(portal, row)
+
+
+def _remember(portal: Portal, row: Row, field: str, before: Any, after: Any, actor: Actor) -> None:
+    portal["task_history"].add(
+        {"TASK_ID": row["ID"], "FIELD": field, "FROM": before, "TO": after, "USER_ID": actor.user_id,
+            "AT": portal.now()}
+    )  # fmt: skip
 
 
 def _bind(portal: Portal, row: Row, actor: Actor) -> None:
@@ -192,9 +201,7 @@ def update(portal: Portal, row: Row, values: Row, actor: Actor) -> bool:
         raise TaskError("status", "Задача не может быть завершена без результата")
     now = portal.now()
     for key, value in new.items():
-        portal["task_history"].add(
-            {"TASK_ID": row["ID"], "FIELD": key, "FROM": row.get(key), "TO": value, "USER_ID": actor.user_id, "AT": now}
-        )
+        _remember(portal, row, key, row.get(key), value, actor)
     if "STATUS" in new:
         new |= {"STATUS_CHANGED_BY": actor.user_id, "STATUS_CHANGED_DATE": now}
         closed = new["STATUS"] in (SUPPOSED, COMPLETED)
@@ -306,6 +313,7 @@ def commented(portal: Portal, row: Row, number: int, actor: Actor, *, message: i
         "IS_ACCESSIBLE_AFTER": "undefined",
     }  # fmt: skip
     row["ACTIVITY_DATE"] = portal.now()
+    _remember(portal, row, "COMMENT", None, number or message, actor)
     portal.effect("create", "task comment", number or message, actor.user_id, actor.via, task=row["ID"])
     delivery.emit(portal, "ONTASKCOMMENTADD", data, actor, entity=f"task {row['ID']}")
 

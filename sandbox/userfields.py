@@ -94,6 +94,8 @@ def _values(portal: Portal, known: list[Row], given: list[Any]) -> list[Row]:
 
 
 def _emit(portal: Portal, row: Row, change: str, actor: Actor) -> None:
+    if not row["ENTITY_ID"].startswith("CRM_"):
+        return  # only CRM's fields have events
     word = row["ENTITY_ID"].removeprefix("CRM_")
     word = "TYPE" if word.isdigit() else word
     data = {"FIELDS": {"ID": row["ID"], "ENTITY_ID": row["ENTITY_ID"], "FIELD_NAME": row["FIELD_NAME"]}}
@@ -176,6 +178,8 @@ def table_of(portal: Portal, entity: str) -> str:
     word = entity.removeprefix("CRM_")
     if word == "REQUISITE":
         return "requisites"
+    if word == "TASKS_TASK":
+        return "tasks"
     number = as_int(word)
     if number is not None:
         row = portal["types"].get(number)

@@ -218,7 +218,7 @@ def _given(call: Call) -> Row:
 
 def _config_found(call: Call, text: str) -> Row:
     row = call.portal["userfields"].get(as_int(call.get("id")))
-    if row is None or not call.admin:
+    if row is None or not call.admin or not row["ENTITY_ID"].startswith("CRM_"):
         raise refused(text)
     return row
 
@@ -228,7 +228,7 @@ def config_add(call: Call) -> Row:
     _module(call)
     given = _given(call)
     entity = plain(given.get("ENTITY_ID"))
-    if not call.admin or not userfields.table_of(call.portal, entity):
+    if not call.admin or not entity.startswith("CRM_") or not userfields.table_of(call.portal, entity):
         raise refused("Access denied")
     prefix = f"UF_{entity}_" if re.fullmatch(r"CRM_\d+", entity) else "UF_CRM_"
     name = plain(given.get("FIELD_NAME")).upper()
@@ -275,6 +275,7 @@ def config_list(call: Call) -> Page:
     rows, total, following = select_rows(
         call.portal["userfields"], filter=call.mapping("filter"), order=order, columns=_CONFIG_COLUMNS,
         zone=call.portal.zone(), start=start, unknown=refuse, key="id",
+        visible=lambda row: row["ENTITY_ID"].startswith("CRM_"),
     )  # fmt: skip
     select = call.mapping("select")
     language = plain(select.get("language"))

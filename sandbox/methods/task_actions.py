@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sandbox import dto, tasks
+from sandbox import dto, task_fields, tasks
 from sandbox.method import Call, Page, RestError, Row, as_int, method, plain
 from sandbox.methods.task_records import argument, task_of
 from sandbox.methods.tasks import FIELD_TYPES, NOT_FOUND, as_task, task_or_refuse
@@ -19,7 +19,8 @@ from sandbox.v3 import required
 # --- marks of a person ------------------------------------------------------------------------------------------------
 
 
-def _mark(call: Call, task: Row, kind: str, *, on: bool) -> None:
+def mark(call: Call, task: Row, kind: str, *, on: bool) -> None:
+    """The person's own mark on a task (favorite, pin, mute) set or taken away."""
     table = call.portal["task_marks"]
     facts = {"TASK_ID": task["ID"], "USER_ID": call.user_id, "KIND": kind}
     known = table.first(**facts)
@@ -36,7 +37,7 @@ def _declare_mark(name: str, param: str, kind: str, answer: Callable[[Call, Row]
     @method(f"tasks.task.{name}", scope="task", params=param, writes=True)
     def act(call: Call) -> Any:
         task = task_or_refuse(call, param, refusal)
-        _mark(call, task, kind, on=on)
+        mark(call, task, kind, on=on)
         return answer(call, task)
 
 
@@ -143,6 +144,9 @@ def get_fields(call: Call) -> Row:
         if default is not ...:
             entry["default"] = default
         made[name] = entry
+    for field in task_fields.own(call.portal):
+        title = field["EDIT_FORM_LABEL"].get(call.portal.settings.language) or field["FIELD_NAME"]
+        made[field["FIELD_NAME"]] = {"title": title, "type": field["USER_TYPE_ID"]}
     return {"fields": made}
 
 

@@ -94,6 +94,11 @@ def comment_add(call: Call) -> int:
         if key not in ("POST_MESSAGE", "AUTHOR_ID", "POST_DATE", "UF_FORUM_MESSAGE_DOC"):
             text = f'Param #1 (arFields) for method ctaskcommentitem::add() must not contain key "{key}".'
             raise exception(256, text, "WRONG_ARGUMENTS")
+    return write_comment(call, number, given)
+
+
+def write_comment(call: Call, number: int, given: Row) -> int:
+    """A comment of the task of that number: on the new card a message of its chat."""
     task = call.portal["tasks"].get(number)
     if task is None or not tasks.can_read(call.portal, task, call.user):
         raise RestError("ERROR_CORE", "Insufficient permissions to add a comment<br>", 400)
@@ -498,10 +503,11 @@ def files_attach(call: Call) -> Row:
         raise RestError("0", "Access denied (internal error)", 400)
     if file is None or file["TYPE"] != "file":
         raise RestError("ERROR_CORE", "Insufficient permissions.<br>", 400)
-    return {"attachmentId": _attach(call, task, file)}
+    return {"attachmentId": attach(call, task, file)}
 
 
-def _attach(call: Call, task: Row, file: Row) -> int:
+def attach(call: Call, task: Row, file: Row) -> int:
+    """The file of Drive becomes one of the task; the id of the attachment."""
     row = disk.attach(call.portal, file, call.user_id, "tasks_task", task["ID"])
     files = [*task["UF_TASK_WEBDAV_FILES"], f"n{row['ID']}"]
     tasks.update(call.portal, task, {"UF_TASK_WEBDAV_FILES": files}, call.actor)
@@ -525,5 +531,5 @@ def file_attach(call: Call) -> Row:
             raise V3Error("ACCESSDENIEDEXCEPTION", "Доступ запрещён", 403)
     for file in files:
         if file is not None:
-            _attach(call, task, file)
+            attach(call, task, file)
     return {"result": True}

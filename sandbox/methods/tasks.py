@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sandbox import checklists, flows, tasks
+from sandbox import checklists, flows, task_fields, tasks
 from sandbox.filters import Column, Test, empty_first, page_of, select_rows, to_time
 from sandbox.method import Call, Page, RestError, Row, as_int, as_list, method, missing, plain, yes
 
@@ -18,11 +18,11 @@ NOT_FOUND = (
     "TASKS_ERROR_EXCEPTION_#1048582; Task not found or not accessible; 1048582/TE/TASK_NOT_FOUND_OR_NOT_ACCESSIBLE",
 )
 # A page that has an error of its own for a task which one may not change says it of an absent task as well.
-_NOT_ALLOWED = "Action on the task is not allowed"
+NOT_ALLOWED = "Action on the task is not allowed"
 _NO_DELETING = ("1048582", "No access to delete the task")
 
 
-def _core(text: str) -> RestError:
+def core(text: str) -> RestError:
     return RestError("ERROR_CORE", f"{text}<br>", 400)
 
 
@@ -40,11 +40,11 @@ def read_values(call: Call, given: Row, *, new: bool) -> Row:
         if name in upper:
             at = to_time(upper[name], call.portal.zone())
             if at is None and plain(upper[name]):
-                raise _core(f"Неверный формат даты в поле {name}")
+                raise core(f"Неверный формат даты в поле {name}")
             values[name] = at
     if ("START_DATE_PLAN" in upper) != ("END_DATE_PLAN" in upper):
         # The table of fields: each must be passed along with the other. It has no text for the refusal.
-        raise _core("START_DATE_PLAN и END_DATE_PLAN передаются вместе")
+        raise core("START_DATE_PLAN и END_DATE_PLAN передаются вместе")
     for name in _FLAGS:
         if name in upper:
             values[name] = "Y" if yes(upper[name]) else "N"
@@ -61,12 +61,18 @@ def read_values(call: Call, given: Row, *, new: bool) -> Row:
             values[name] = [plain(one) for one in as_list(upper[name]) if plain(one)]
     if "FLOW_ID" in upper:
         values["FLOW_ID"] = as_int(upper["FLOW_ID"]) or 0
+    if "DEPENDS_ON" in upper:
+        known = call.portal["tasks"].rows
+        values["DEPENDS_ON"] = [number for one in as_list(upper["DEPENDS_ON"]) if (number := as_int(one)) in known]
+    if "MARK" in upper:
+        values["MARK"] = plain(upper["MARK"]) if upper["MARK"] in ("P", "N") else None
+    values |= task_fields.read(call.portal, upper)
     if "SE_PARAMETER" in upper:
         values["SE_PARAMETER"] = as_list(upper["SE_PARAMETER"])
     if "STATUS" in upper:
         status = as_int(upper["STATUS"])
         if status not in (2, 3, 4, 5, 6):
-            raise _core("Некорректный статус")
+            raise core("Некорректный статус")
         values["STATUS"] = status
     if (
         new
@@ -83,6 +89,14 @@ def camel(name: str) -> str:
     """DATE_START -> dateStart."""
     head, *rest = name.lower().split("_")
     return head + "".join(part.capitalize() for part in rest)
+
+
+def history_value(entry: Row, name: str) -> str | None:
+    """FROM or TO of a change as text: several values with commas, no value for what has none."""
+    value = entry[name]
+    if value is None and entry["FIELD"] in ("NEW", "COMMENT"):
+        return None
+    return ",".join(plain(one) for one in value) if isinstance(value, list) else plain(value)
 
 
 def _person(call: Call, number: int) -> Row:
@@ -184,6 +198,9 @@ def as_task(call: Call, row: Row, selected: list[str] | None = None, *, listed: 
             if name == "UF_TASK_WEBDAV_FILES":
                 value = [as_int(one.lstrip("n")) or 0 for one in value]
             made[camel(name)] = (value or False) if isinstance(value, list) else value
+    for field in task_fields.own(portal) if named else ():
+        if field["FIELD_NAME"] in named:
+            made[camel(field["FIELD_NAME"])] = task_fields.shown(portal, field, row)
     for name in _PEOPLE:
         if wanted is None or name in wanted:
             people = row[name]
@@ -275,13 +292,13 @@ def task_add(call: Call) -> Row:
         _into_flow(call, values, values["CREATED_BY"])
         row = tasks.create(call.portal, values, call.actor)
     except tasks.TaskError as error:
-        raise _core(str(error)) from None
+        raise core(str(error)) from None
     return {"task": as_task(call, row)}
 
 
 @method("tasks.task.update", scope="task", params="taskId fields", writes=True)
 def task_update(call: Call) -> Row:
-    refusal = ("0", _NOT_ALLOWED)
+    refusal = ("0", NOT_ALLOWED)
     row = task_or_refuse(call, refusal=refusal)
     values = read_values(call, _fields(call), new=False)
     allowed = tasks.actions(row, call.user)
@@ -292,7 +309,7 @@ def task_update(call: Call) -> Row:
             _into_flow(call, values, row["CREATED_BY"])
         tasks.update(call.portal, row, values, call.actor)
     except tasks.TaskError as error:
-        raise _core(str(error)) from None
+        raise core(str(error)) from None
     return {"task": as_task(call, row)}
 
 
@@ -319,7 +336,7 @@ def task_delete(call: Call) -> Row:
 
 
 def _move(name: str, status: int | None, code: str) -> None:
-    refusal = (code, _NOT_ALLOWED)
+    refusal = (code, NOT_ALLOWED)
 
     @method(f"tasks.task.{name}", scope="task", params="taskId", writes=True)
     def act(call: Call) -> Row:
@@ -346,7 +363,7 @@ for _name, _status, _code in (
 
 @method("tasks.task.delegate", scope="task", params="taskId userId", writes=True)
 def task_delegate(call: Call) -> Row:
-    refusal = ("0", _NOT_ALLOWED)
+    refusal = ("0", NOT_ALLOWED)
     row = task_or_refuse(call, refusal=refusal)
     number = as_int(call.get("userId"))
     if number is None:
@@ -356,7 +373,7 @@ def task_delegate(call: Call) -> Row:
     try:
         tasks.delegate(call.portal, row, number, call.actor)
     except tasks.TaskError as error:
-        raise _core(str(error)) from None
+        raise core(str(error)) from None
     return {"task": as_task(call, row)}
 
 
@@ -429,25 +446,28 @@ FIELD_TYPES: dict[str, tuple[str | None, str, Any, bool]] = {
 }  # fmt: skip
 
 
-_COLUMNS = {name: Column(name, "int") for name in ("ID", "PRIORITY", "GROUP_ID", "PARENT_ID", "RESPONSIBLE_ID",
+COLUMNS = {name: Column(name, "int") for name in ("ID", "PRIORITY", "GROUP_ID", "PARENT_ID", "RESPONSIBLE_ID",
     "CREATED_BY", "CHANGED_BY", "CLOSED_BY", "STATUS_CHANGED_BY", "TIME_ESTIMATE")}  # fmt: skip
-_COLUMNS |= {name: Column(name, "time") for name in sorted(_MOMENTS)}
-_COLUMNS |= {name: Column(name) for name in ("TITLE", "DESCRIPTION", "XML_ID", "GUID", "MARK")}
-_COLUMNS |= {name: Column(name, "flag") for name in _FLAGS}
-_COLUMNS |= {
+COLUMNS |= {name: Column(name, "time") for name in sorted(_MOMENTS)}
+COLUMNS |= {name: Column(name) for name in ("TITLE", "DESCRIPTION", "XML_ID", "GUID", "MARK")}
+COLUMNS |= {name: Column(name, "flag") for name in _FLAGS}
+COLUMNS |= {
     "ACCOMPLICE": Column("ACCOMPLICES", "int"), "ACCOMPLICES": Column("ACCOMPLICES", "int"),
     "AUDITOR": Column("AUDITORS", "int"),
-    "AUDITORS": Column("AUDITORS", "int"), "TAG": Column("TAGS"), "TAGS": Column("TAGS"),
+    "AUDITORS": Column("AUDITORS", "int"),
+    "DEPENDS_ON": Column("DEPENDS_ON", "int", lambda row: row.get("DEPENDS_ON", [])),
+    "TAG": Column("TAGS"), "TAGS": Column("TAGS"),
     "REAL_STATUS": Column("STATUS", "int"),
     "STATUS": Column("STATUS", "int"), "UF_CRM_TASK": Column("UF_CRM_TASK"),
     "MEMBER": Column("MEMBER", "int",
         lambda row: [row["CREATED_BY"], row["RESPONSIBLE_ID"], *row["ACCOMPLICES"], *row["AUDITORS"]]),
 }  # fmt: skip
-_SORTABLE = set(_COLUMNS) - {
+_SORTABLE = set(COLUMNS) - {
     "ACCOMPLICE",
     "ACCOMPLICES",
     "AUDITOR",
     "AUDITORS",
+    "DEPENDS_ON",
     "TAG",
     "TAGS",
     "UF_CRM_TASK",
@@ -479,7 +499,7 @@ def task_list(call: Call) -> Page:
 
     start = call.integer("start")
     rows, total, following = select_rows(
-        portal["tasks"], filter=given, order=order, columns=_COLUMNS, zone=portal.zone(), start=start,
+        portal["tasks"], filter=given, order=order, columns=COLUMNS, zone=portal.zone(), start=start,
         unknown=lambda key: None,
         visible=None if call.admin and meta is None else visible,
     )  # fmt: skip
@@ -491,13 +511,12 @@ def task_list(call: Call) -> Page:
 def task_history(call: Call) -> Row:
     row = task_or_refuse(call, refusal=("0", "Access denied."))
     made = []
-    for entry in call.portal["task_history"].where(TASK_ID=row["ID"]):
+    for entry in call.portal["task_history"].part("TASK_ID", row["ID"]):
         user = _person(call, entry["USER_ID"])
         made.append(
             {
                 "id": entry["ID"], "createdDate": call.portal.iso(entry["AT"]), "field": entry["FIELD"],
-                "value": {"from": plain(entry["FROM"]) if not isinstance(entry["FROM"], list) else entry["FROM"],
-                          "to": plain(entry["TO"]) if not isinstance(entry["TO"], list) else entry["TO"]},
+                "value": {"from": history_value(entry, "FROM"), "to": history_value(entry, "TO")},
                 "user": {"id": entry["USER_ID"], "name": user["name"].split(" ")[0],
                     "lastName": user["name"].split(" ")[-1], "secondName": "", "login": ""},
             }

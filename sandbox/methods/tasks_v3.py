@@ -142,7 +142,7 @@ def _item(call: Call, row: Row) -> Row:
         "autocompleteSubTasks": False, "allowsChangeDatePlan": False, "maxDeadlineChangeDate": None,
         "maxDeadlineChanges": None,
         "requireDeadlineChangeReason": False, "inFavorite": [], "inPin": [], "inGroupPin": [], "inMute": [],
-        "dependsOn": [],
+        "dependsOn": row.get("DEPENDS_ON", []),
         "scenarios": ["crm"] if row["UF_CRM_TASK"] else ["default"],
     }  # fmt: skip
 

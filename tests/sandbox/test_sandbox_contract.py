@@ -10,6 +10,7 @@ from typing import Any
 import office_calls
 import pytest
 import requests
+import task_item_calls  # noqa: F401 - joins the families of office_calls
 
 from sandbox.client import Sandbox
 from sandbox.method import METHODS, METHODS_V3, load_methods
