@@ -406,6 +406,7 @@ def add_file(call: Call) -> int:
 
 @method("task.item.deletefile", scope="task", params="TASK_ID! ATTACHMENT_ID!", writes=True)
 def delete_file(call: Call) -> bool:
+    """[verify] The page names no error for a file that is not one of the task."""
     row = _task(call, "edit")
     number = _argument(call, 1, "fileId", "integer")
     left = [one for one in row["UF_TASK_WEBDAV_FILES"] if as_int(plain(one).removeprefix("n")) != number]
