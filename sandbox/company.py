@@ -30,6 +30,7 @@ SCOPES = [
     "call",
     "booking",
     "mail",
+    "userconsent",
 ]
 DEPARTMENTS = (
     # id, name, parent, head
@@ -90,6 +91,8 @@ STATUSES: dict[str, tuple[tuple[str, str, str | None, str], ...]] = {
         ("SERVICE", "Сервисное обслуживание", None, "")),
     "HONORIFIC": (("HNR_RU_1", "г-н", None, ""), ("HNR_RU_2", "г-жа", None, "")),
     "EVENT_TYPE": (("INFO", "Информация", None, ""), ("PHONE", "Телефонный звонок", None, "")),
+    "CALL_LIST": (("IN_WORK", "В работе", None, ""), ("SUCCESS", "Успешно", None, ""),
+        ("WRONG_NUMBER", "Неверный номер", None, ""), ("STOP_CALLING", "Больше не звонить", None, "")),
 }  # fmt: skip
 CLIENTS = (
     # name, last name, responsible
@@ -141,6 +144,8 @@ def found_company(portal: Portal) -> None:
                     "CATEGORY_ID": None, "COLOR": colour, "SEMANTICS": semantics,
                 }
             )  # fmt: skip
+    for name in ("Заявка с сайта", "Анкета для обзвона"):
+        portal["webforms"].add({"NAME": name})
     portal["categories"].add({"NAME": "Кухни", "SORT": 100, "DEFAULT": True})
     add_category(portal, "Сервис")
     for code, name, rate in (("RUB", "Российский рубль", 1.0), ("USD", "Доллар США", 90.0), ("EUR", "Евро", 97.0)):

@@ -893,6 +893,8 @@ _SWITCHES = [
     "license",
     "rename_to",
     "task_card",
+    "workplaces",
+    "ai_calls",
     "oauth",
     "deleted",
     "statuses",

@@ -421,12 +421,25 @@ def delete(portal: Portal, kind: int, row: Row, actor: Actor) -> None:
     from sandbox import automation
 
     automation.left(portal, kind, row)
+    _leave_call_lists(portal, kind, row["ID"])
     for activity in list(portal["activities"].where(OWNER_TYPE_ID=kind, OWNER_ID=row["ID"])):
         portal["activities"].remove(activity["ID"])
     for comment in list(portal["comments"].where(ENTITY_TYPE=WORD[kind].lower(), ENTITY_ID=row["ID"])):
         portal["comments"].remove(comment["ID"])
     portal.effect("delete", WORD[kind].lower(), row["ID"], actor.user_id, actor.via)
     _emit(portal, kind, "DELETE", row["ID"], actor)
+
+
+def _leave_call_lists(portal: Portal, kind: int, number: int) -> None:
+    """A contact or company that goes leaves the call lists; a list without participants goes with its activity."""
+    for row in list(portal["call_lists"].where(ENTITY_TYPE_ID=kind)):
+        row["ITEMS"] = [one for one in row["ITEMS"] if one["ID"] != number]
+        activity = portal["activities"].first(PROVIDER_ID="CALL_LIST", ASSOCIATED_ENTITY_ID=row["ID"])
+        if not row["ITEMS"]:
+            portal["call_lists"].remove(row["ID"])
+        elif activity is not None:
+            activity["BINDINGS"] = [one for one in activity["BINDINGS"] if one["OWNER_ID"] != number]
+            activity["OWNER_ID"] = activity["BINDINGS"][0]["OWNER_ID"]
 
 
 def _emit(portal: Portal, kind: int, change: str, number: int, actor: Actor) -> None:

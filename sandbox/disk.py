@@ -83,6 +83,10 @@ def level(portal: Portal, row: Row, user: Row) -> str:
     storage = portal["disk_storages"].get(row["STORAGE_ID"])
     if storage is None:
         return ""
+    if storage["ENTITY_TYPE"] == "im":
+        from sandbox import chat_disk
+
+        return chat_disk.level(portal, row, user)
     if user["ADMIN"] or (storage["ENTITY_TYPE"], storage["ENTITY_ID"]) == ("user", str(user["ID"])):
         return "full"
     if storage["ENTITY_TYPE"] == "common":

@@ -236,6 +236,8 @@ class Settings:
     event_delay: float = 0.02
     ring_seconds: float = 0.0
     task_card: str = "new"
+    workplaces: int = 100
+    ai_calls: bool = True
     oauth: int = 1
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from sandbox import acts as acts  # declares its controls
 from sandbox import cases as cases  # likewise
 from sandbox import controls, disk, oauth, pull, rest
+from sandbox import hands as hands  # likewise
 from sandbox.company import found_company
 from sandbox.method import load_methods
 from sandbox.portal import Clock, Portal, Scheduler

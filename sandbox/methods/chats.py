@@ -6,9 +6,12 @@ DIALOG_ID with which they were sent; what a person has read, pinned, muted or hi
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
+from sandbox import chat_disk
+from sandbox.chat_disk import task_members
 from sandbox.filters import to_time
 from sandbox.method import Call, Page, RestError, Row, as_int, as_list, as_map, method, plain, yes
 from sandbox.methods.messages import check_attach
@@ -45,10 +48,6 @@ def _chat_number(text: str) -> int | None:
     return as_int(text[4:]) if text[:4].lower() == "chat" else None
 
 
-def _task_members(task: Row) -> list[int]:
-    return sorted({task["CREATED_BY"], task["RESPONSIBLE_ID"], *task["ACCOMPLICES"], *task["AUDITORS"]})
-
-
 def by_chat(call: Call, number: int | None) -> Dialog | None:
     """The chat of that number with its people, or None; the caller need not be one of them."""
     row = call.portal["chats"].get(number)
@@ -59,7 +58,7 @@ def by_chat(call: Call, number: int | None) -> Dialog | None:
         return Dialog(f"chat{row['ID']}", row["ID"], row["MEMBERS"], row)
     task = call.portal["tasks"].first(CHAT_ID=number) if number else None
     if task is not None:
-        return Dialog(f"chat{number}", task["CHAT_ID"], _task_members(task), None, task)
+        return Dialog(f"chat{number}", task["CHAT_ID"], task_members(task), None, task)
     return None
 
 
@@ -91,7 +90,7 @@ def dialog(call: Call, name: str = "DIALOG_ID", *, refuse: bool = True) -> Dialo
 
 
 def new_chat(call: Call, kind: str, title: str, members: list[int], **facts: Any) -> Row:
-    """Store a new chat of the caller's: C closed, O open, P a dialog of two."""
+    """A new chat of the caller; its kind is P (private), C (closed) or O (open)."""
     table = call.portal["chats"]
     row: Row = {
         "TYPE": kind, "TITLE": title, "DESCRIPTION": "", "COLOR": "#3e99ce", "OWNER_ID": call.user_id, "KEY": "",
@@ -116,7 +115,7 @@ def messages_of(call: Call, found: Dialog) -> list[Row]:
 
 
 def say(call: Call, chat_id: int, text: str, *, system: bool = False) -> Row:
-    """Put a message of the caller's (or of the portal itself) into a chat."""
+    """A message of the caller, or of the system, in that chat."""
     return call.portal["messages"].add(
         {
             "DIALOG_ID": f"chat{chat_id}", "FROM_USER_ID": 0 if system else call.user_id, "MESSAGE": text,
@@ -153,7 +152,8 @@ def as_person(call: Call, user: Row) -> Row:
         "first_name": user["NAME"], "last_name": user["LAST_NAME"], "work_position": user["WORK_POSITION"] or "",
         "color": list(COLORS.values())[user["ID"] % len(COLORS)], "avatar": "", "avatar_hr": "",
         "gender": user["PERSONAL_GENDER"] or "M", "birthday": user["PERSONAL_BIRTHDAY"] or "",
-        "extranet": user["USER_TYPE"] != "employee", "network": False, "bot": False, "connector": False,
+        "extranet": user["USER_TYPE"] not in ("employee", "bot"), "network": False, "bot": user["USER_TYPE"] == "bot",
+        "connector": False,
         "external_auth_id": "socservices", "status": user.get("IM_STATUS", "online"),
         "idle": call.portal.iso(user["IM_IDLE"]) if user.get("IM_IDLE") else False,
         "last_activity_date": call.portal.iso(user["LAST_ACTIVITY_DATE"]), "mobile_last_date": False,
@@ -174,13 +174,16 @@ def camel(entry: Row) -> Row:
 
 
 def _message(call: Call, found: Dialog, row: Row) -> Row:
-    likes = row.get("LIKES") or []
+    params: Row = {"LIKE": row["LIKES"]} if row.get("LIKES") else {}
+    files = chat_disk.files_of(call.portal, row)
+    if files:
+        params["FILE_ID"] = [one["ID"] for one in files]
     return {
         "id": row["ID"], "chat_id": found.chat_id, "author_id": row["FROM_USER_ID"],
         "date": call.portal.iso(row["AT"]), "text": row["MESSAGE"],
         "unread": row["FROM_USER_ID"] != call.user_id and row["ID"] > _mark(call, found.key)["READ"],
         "uuid": f"00000000-0000-4000-8000-{row['ID']:012d}", "replaces": [],
-        "params": {"LIKE": likes} if likes else [], "disappearing_date": None,
+        "params": params or [], "disappearing_date": None,
     }  # fmt: skip
 
 
@@ -191,7 +194,7 @@ _PERMISSIONS = {"manage_users_add": "member", "manage_users_delete": "manager", 
 def as_chat(call: Call, found: Dialog, rows: list[Row]) -> Row:
     """A chat as im.dialog.get prints it."""
     row, task, other = found.row or {}, found.task, found.other
-    last = rows[-1]["ID"] if rows else 0
+    last, folder = rows[-1]["ID"] if rows else 0, chat_disk.known_folder(call.portal, found.chat_id)
     entity_type, entity_id = row.get("ENTITY_TYPE", ""), row.get("ENTITY_ID", "")
     name, owner, kind = row.get("TITLE", ""), row.get("OWNER_ID", 0), "chat"
     link: Row = {"type": "", "url": "", "id": ""}
@@ -225,7 +228,8 @@ def as_chat(call: Call, found: Dialog, rows: list[Row]) -> Row:
         "restrictions": {"avatar": task is None, "rename": task is None, "extend": task is None, "call": True,
             "mute": True, "leave": task is None, "leave_owner": False, "send": True, "user_list": True, "path": "",
             "path_title": ""},
-        "last_message_id": last, "last_id": last, "marked_id": 0, "disk_folder_id": 0, "entity_type": entity_type,
+        "last_message_id": last, "last_id": last, "marked_id": 0,
+        "disk_folder_id": folder["ID"] if folder else 0, "entity_type": entity_type,
         "entity_id": entity_id, "entity_data_1": "", "entity_data_2": "", "entity_data_3": "", "mute_list": muted,
         "date_create": call.portal.iso(row.get("CREATED") or (task["CREATED_DATE"] if task else call.portal.now())),
         "message_type": "X" if task is not None else row.get("TYPE", "C"), "public": "", "role": role,
@@ -411,8 +415,13 @@ def dialog_messages(call: Call) -> Row:
         page = [row for row in rows if not last or row["ID"] < last][-limit:][::-1]
     return {
         "chat_id": found.chat_id, "messages": [_message(call, found, row) for row in page],
-        "users": _authors(call, page), "files": [],
+        "users": _authors(call, page), "files": _files(call, found, page),
     }  # fmt: skip
+
+
+def _files(call: Call, found: Dialog, rows: list[Row]) -> list[Row]:
+    files = (one for row in rows for one in chat_disk.files_of(call.portal, row))
+    return [chat_disk.shown(call.portal, one, found.chat_id) for one in files]
 
 
 def _authors(call: Call, rows: list[Row]) -> list[Row]:
@@ -455,7 +464,8 @@ def dialog_search(call: Call) -> Row:
             }
         )  # fmt: skip
     return {
-        "users": [camel(one) for one in _authors(call, rows)], "files": [], "additionalMessages": [], "copilot": None,
+        "users": [camel(one) for one in _authors(call, rows)], "files": _files(call, found, rows),
+        "additionalMessages": [], "copilot": None,
         "stickers": [], "reactions": [], "tariffRestrictions": {"isHistoryLimitExceeded": False}, "usersShort": [],
         "messages": made,
     }  # fmt: skip
@@ -517,7 +527,7 @@ def _own(call: Call) -> list[Dialog]:
     tasks = [
         by_chat(call, task["CHAT_ID"])
         for task in call.portal["tasks"]
-        if task["CHAT_ID"] in chats and call.user_id in _task_members(task)
+        if task["CHAT_ID"] in chats and call.user_id in task_members(task)
     ]
     partners = {
         row["FROM_USER_ID"] if as_int(row["DIALOG_ID"]) == call.user_id else as_int(row["DIALOG_ID"])
@@ -552,7 +562,8 @@ def _recent(call: Call) -> list[Row]:
             continue
         moment = call.portal.iso(at)
         message = {
-            "id": last["ID"] if last else 0, "text": last["MESSAGE"] if last else "", "file": False,
+            "id": last["ID"] if last else 0, "text": last["MESSAGE"] if last else "",
+            "file": bool(last and chat_disk.files_of(call.portal, last)),
             "author_id": last["FROM_USER_ID"] if last else 0, "attach": bool(last and last["ATTACH"]),
             "sticker": None, "date": moment, "status": "received", "uuid": None,
         }  # fmt: skip
@@ -644,7 +655,8 @@ def revision(call: Call) -> Row:
 # --- messages that are there ------------------------------------------------------------------------------------------
 
 
-def _existing(call: Call) -> tuple[Row, Dialog]:
+def existing(call: Call) -> tuple[Row, Dialog]:
+    """The message of MESSAGE_ID with its dialog, in which the caller takes part."""
     number = call.integer("MESSAGE_ID")
     row = call.portal["messages"].get(number) if number > 0 else None
     if row is None:
@@ -664,7 +676,7 @@ def _existing(call: Call) -> tuple[Row, Dialog]:
 @method("im.message.update", scope="im", writes=True,
         params="MESSAGE_ID MESSAGE ATTACH KEYBOARD MENU URL_PREVIEW IS_EDITED")  # fmt: skip
 def message_update(call: Call) -> bool:
-    row, _ = _existing(call)
+    row, _ = existing(call)
     if row["FROM_USER_ID"] != call.user_id:
         raise RestError("CANT_EDIT_MESSAGE", "Time has expired for modification or you don't have access", 400)
     check_attach(call)
@@ -687,7 +699,7 @@ def _remove(call: Call, row: Row) -> bool:
 
 @method("im.message.delete", scope="im", params="MESSAGE_ID", writes=True)
 def message_delete(call: Call) -> bool:
-    row, found = _existing(call)
+    row, found = existing(call)
     owner = found.row is not None and found.row["OWNER_ID"] == call.user_id and found.other is None
     if row["FROM_USER_ID"] != call.user_id and not owner:
         raise RestError("CANT_EDIT_MESSAGE", "Time has expired for modification or you don't have access", 400)
@@ -696,7 +708,7 @@ def message_delete(call: Call) -> bool:
 
 @method("im.message.like", scope="im", params="MESSAGE_ID ACTION", writes=True)
 def message_like(call: Call) -> bool:
-    row, _ = _existing(call)
+    row, _ = existing(call)
     likes = list(row.get("LIKES") or [])
     action = call.text("ACTION") or "auto"
     on = action == "plus" or (action == "auto" and call.user_id not in likes)
@@ -715,8 +727,14 @@ def _notice(call: Call, row: Row, chat: int) -> Row:
         "notify_type": 3 if row["FROM_USER_ID"] == 0 else 2, "notify_module": "rest", "notify_event": "rest_notify",
         "notify_tag": row["TAG"], "notify_sub_tag": row["SUB_TAG"], "notify_title": "",
         "setting_name": "rest|rest_notify", "text": row["MESSAGE"], "notify_read": "Y" if row.get("READ") else "N",
-        "params": None,
+        **_buttons(row), "params": None,
     }  # fmt: skip
+
+
+def _buttons(row: Row) -> Row:
+    """The keyboard of a notice that waits for a confirmation, and the type of such a notice."""
+    keyboard = [{"TITLE": one["title"], "VALUE": one["value"]} for one in row.get("BUTTONS") or ()]
+    return {"notify_type": 1, "notify_buttons": json.dumps(keyboard, ensure_ascii=False)} if keyboard else {}
 
 
 def _notices(call: Call) -> list[Row]:

@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from sandbox import crm, delivery
+from sandbox.crm_kinds import item_of
 from sandbox.filters import to_time
 from sandbox.method import Call, RestError, Row, as_int, as_list, as_map, method, plain, yes
 from sandbox.methods.crm_notes import bound_activity, context, owner
@@ -492,6 +493,23 @@ def binding_move(call: Call) -> bool:
         raise RestError("ACTIVITY_IS_ALREADY_BOUND", "Дело уже привязано к этому элементу", 400)
     _rebind(call, row, [target if one == source else one for one in _pairs(row)])
     return True
+
+
+# --- transcripts of calls ---------------------------------------------------------------------------------------------
+
+
+@method("crm.activity.call.getTranscript", scope="crm", params="activityId!", style="controller")
+def call_transcript(call: Call) -> Row | None:
+    """What AI made of the call; an application's own words (telephony.call.attachTranscription) are another thing."""
+    row = call.portal["activities"].get(as_int(call.get("activityId")))
+    items = [(kind, item_of(call.portal, kind, number)) for kind, number in (_pairs(row) if row is not None else [])]
+    bound = [(kind, item) for kind, item in items if item is not None]
+    if row is None or not bound:
+        raise RestError("NOT_FOUND", "Element not found", 400)
+    if not call.portal.settings.ai_calls or not any(crm.can_read(call.user, kind, item) for kind, item in bound):
+        raise RestError("ACCESS_DENIED", "Access denied", 403)
+    made = call.portal["ai_transcripts"].first(ACTIVITY_ID=row["ID"]) if row["TYPE_ID"] == 2 else None
+    return {"transcription": made["TEXT"]} if made is not None else None
 
 
 # --- descriptions -----------------------------------------------------------------------------------------------------

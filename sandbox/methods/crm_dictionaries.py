@@ -50,7 +50,7 @@ def entity_types(call: Call) -> list[Row]:
         for key, name in (
             ("SOURCE", "Источники"), ("CONTACT_TYPE", "Тип контакта"), ("COMPANY_TYPE", "Тип компании"),
             ("EMPLOYEES", "Кол-во сотрудников"), ("INDUSTRY", "Сфера деятельности"), ("DEAL_TYPE", "Тип сделки"),
-            ("HONORIFIC", "Обращение"),
+            ("HONORIFIC", "Обращение"), ("CALL_LIST", "Статусы обзвона"),
         )
     ]  # fmt: skip
     quote_ends = {"START_FIELD": "DRAFT", "FINAL_SUCCESS_FIELD": "APPROVED", "FINAL_UNSUCCESS_FIELD": "DECLAINED",

@@ -300,6 +300,9 @@ def activity_update(call: Call) -> bool:
 def activity_delete(call: Call) -> bool:
     row = _found(call)
     call.portal["activities"].remove(row["ID"])
+    if row["PROVIDER_ID"] == "CALL_LIST":
+        # "You can delete a call list by deleting the activity" (crm/call-list/index.md).
+        call.portal["call_lists"].remove(row["ASSOCIATED_ENTITY_ID"])
     call.portal.effect("delete", "activity", row["ID"], call.user_id, "rest")
     delivery.emit(
         call.portal, "ONCRMACTIVITYDELETE", {"FIELDS": {"ID": row["ID"]}}, call.actor, entity=f"activity {row['ID']}"

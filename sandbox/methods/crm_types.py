@@ -49,7 +49,11 @@ def _shown(call: Call, row: Row, *, whole: bool = True, code: bool = True) -> Ro
         "updatedBy": row["UPDATED_BY"],
     }  # fmt: skip
     if whole:
-        made |= {"relations": row["RELATIONS"], "linkedUserFields": row["LINKED"], "customSections": []}
+        made |= {"relations": row["RELATIONS"], "linkedUserFields": row["LINKED"]}
+        # [verify] The examples show a portal without workplaces; what one of them looks like here no page says.
+        made["customSections"] = [
+            {"id": one["SECTION_ID"], "title": one["TITLE"]} for one in call.portal["automated_solutions"]
+        ]
     return made
 
 
@@ -91,10 +95,14 @@ def _relations(value: object, known: Row) -> Row:
     return made
 
 
-def _apply(row: Row, fields: Row) -> None:
-    """Write what was given of title, switches, relations and links into the record."""
-    if yes(fields.get("isExternal")) and not as_int(fields.get("customSectionId")):
+def _apply(call: Call, row: Row, fields: Row) -> None:
+    """Write what was given of title, switches, relations, links and the workplace into the record."""
+    section = as_int(fields.get("customSectionId"))
+    known = call.portal["automated_solutions"].first(SECTION_ID=section) if section else None
+    if (yes(fields.get("isExternal")) and not section) or (section and known is None):
         raise RestError(0, "Выберите рабочее место, где будет находиться смарт-процесс", 400)
+    if "customSectionId" in fields or ("isExternal" in fields and not yes(fields["isExternal"])):
+        row["CUSTOM_SECTION_ID"] = section or None
     if "title" in fields:
         row["TITLE"] = plain(fields["title"]).strip() or row["TITLE"]
     for name in _SWITCHES:
@@ -107,7 +115,8 @@ def _apply(row: Row, fields: Row) -> None:
             row["LINKED"][name] = "Y" if yes(value) else "N"
 
 
-def _emit(call: Call, change: str, row: Row) -> None:
+def changed(call: Call, change: str, row: Row) -> None:
+    """Note a change of a smart process (ADD, UPDATE, DELETE) in the ledger and send its event."""
     verb = {"ADD": "create", "UPDATE": "update", "DELETE": "delete"}[change]
     call.portal.effect(verb, "type", row["ID"], call.user_id, "rest", entity_type_id=row["ENTITY_TYPE_ID"])
     data = {"FIELDS": {"ID": row["ID"], "ENTITY_TYPE_ID": row["ENTITY_TYPE_ID"]}}
@@ -134,10 +143,10 @@ def type_add(call: Call) -> Row:
         "UPDATED_BY": call.user_id, "CREATED_TIME": now, "UPDATED_TIME": now, "RELATIONS": {"parent": [], "child": []},
         "LINKED": dict.fromkeys(_LINKED, "N"), **{upper(name): "N" for name in (*_SWITCHES, *_COUNTED)},
     }  # fmt: skip
-    _apply(row, fields)
+    _apply(call, row, fields)
     call.portal["types"].add(row)
     add_category(call.portal, "Общая", kind, default=True)
-    _emit(call, "ADD", row)
+    changed(call, "ADD", row)
     return {"type": _shown(call, row, code=False)}
 
 
@@ -181,9 +190,9 @@ def type_list(call: Call) -> Page:
 def type_update(call: Call) -> Row:
     _manage(call)
     row = _found(call)
-    _apply(row, _fields(call))
+    _apply(call, row, _fields(call))
     row["UPDATED_TIME"], row["UPDATED_BY"] = call.portal.now(), call.user_id
-    _emit(call, "UPDATE", row)
+    changed(call, "UPDATE", row)
     return {"type": _shown(call, row)}
 
 
@@ -200,7 +209,7 @@ def type_delete(call: Call) -> list[Row]:
             call.portal["statuses"].remove(status["ID"])
         call.portal["categories"].remove(category["ID"])
     call.portal["types"].remove(row["ID"])
-    _emit(call, "DELETE", row)
+    changed(call, "DELETE", row)
     return []
 
 

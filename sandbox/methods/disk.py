@@ -400,9 +400,10 @@ _declare("folder")
 _declare("file")
 
 
-def _remove(call: Call, row: Row) -> None:
+def remove(call: Call, row: Row) -> None:
+    """Delete an object with what lies in it, its versions and its attachments."""
     for child in list(call.portal["disk_objects"].where(PARENT_ID=row["ID"])):
-        _remove(call, child)
+        remove(call, child)
     for name in ("disk_versions", "attached"):
         for other in list(call.portal[name].where(OBJECT_ID=row["ID"])):
             call.portal[name].remove(other["ID"])
@@ -415,7 +416,7 @@ def folder_delete(call: Call) -> bool:
     row = _object(call, "folder", "full", index=1)
     if not row["PARENT_ID"]:
         raise RestError("DISK_OBJ_22000", "Could not delete root folder", 400)
-    _remove(call, row)
+    remove(call, row)
     return True
 
 
@@ -450,7 +451,7 @@ def file_get(call: Call) -> Row:
 
 @method("disk.file.delete", scope="disk", params="id", writes=True)
 def file_delete(call: Call) -> bool:
-    _remove(call, _object(call, "file", "full"))
+    remove(call, _object(call, "file", "full"))
     return True
 
 

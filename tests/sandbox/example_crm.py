@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from tests.sandbox import payments_of_crm
+from tests.sandbox import crm_more, payments_of_crm
 
 FAMILIES = ("crm", "userfieldconfig")
 KINDS = {1: "lead", 2: "deal", 3: "contact", 4: "company", 7: "quote"}
@@ -648,8 +648,9 @@ RULES += [
     (r"userfieldconfig\.(get|update)", {"id": _of("userfield_spa")}),
     (r"userfieldconfig\.list", {"filter.multiple": lambda world: world.userfield_spa and "Y"}),
     (r"userfieldconfig\.delete", {"id": _fresh("userfield_spa")}),
-    *payments_of_crm.RULES,
 ]  # fmt: skip
+
+RULES += payments_of_crm.RULES + crm_more.RULES
 
 # --- what is refused --------------------------------------------------------------------------------------------------
 
@@ -659,7 +660,8 @@ _NO_REFUSAL = re.compile(
     r"|requisite\.(list|preset\.(list|countries)|bankdetail\.list|link\.list)|address\.list|currency\.(list|base\.get)"
     r"|activity\.(badge\.list|type\.list)|duplicate\.volatileType\.(list|fields)|timeline\.(icon|logo)\.list"
     r"|type\.list|.*\.userfield\.list|status\.(list|entity\.items)|settings\.mode\.get|automation\.trigger\.list"
-    r"|userfield\.settings\.fields|timeline\.logmessage\.list|deal\.recurring\.list|activity\.list)"
+    r"|userfield\.settings\.fields|timeline\.logmessage\.list|deal\.recurring\.list|activity\.list"
+    r"|calllist\.statuslist)"
 )
 # Methods that speak of no stored object, take any id in what they store, or list nothing of an item that is not there.
 _NO_OBJECT = re.compile(
@@ -667,7 +669,8 @@ _NO_OBJECT = re.compile(
     r"|item\.(payment|delivery)\.list"
     r"|type\.add|category\.(add|list)|status\.add|currency\.add|activity\.(badge\.add|type\.add)"
     r"|item\.details\.configuration\..*|timeline\.(icon|logo)\.add|duplicate\.findbycomm|stagehistory\.list"
-    r"|duplicate\.volatileType\.register|requisite\.(preset\.add|userfield\.add)|automation\.trigger\.add)"
+    r"|duplicate\.volatileType\.register|requisite\.(preset\.add|userfield\.add)|automation\.trigger\.add"
+    r"|tracking\.trace\.delete)"
 )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import message_calls  # noqa: F401 - declares its calls
 import office_calls
 import pytest
 import requests
