@@ -68,7 +68,7 @@ def resolve(portal: Portal, access: str) -> tuple[Row, Row, Row]:
         raise RestError("authorization_error")
     if application["PAYMENT_ENDED"]:
         raise RestError("PAYMENT_REQUIRED")
-    if user["USER_TYPE"] != "employee":
+    if user["USER_TYPE"] not in ("employee", "bot"):
         raise RestError("allowed_only_intranet_user")
     allowed = application["USERS"]
     if allowed and user["ID"] not in allowed and not user["ADMIN"]:
