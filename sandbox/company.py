@@ -31,6 +31,7 @@ SCOPES = [
     "booking",
     "mail",
     "userconsent",
+    "documentgenerator",
 ]
 DEPARTMENTS = (
     # id, name, parent, head

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -58,7 +59,10 @@ def parse_query(text: str) -> Tree:
 
 
 def parse_body(body: bytes, content_type: str) -> Any:
-    """What a POST body carries: a tree (form, multipart) or any JSON value. ValueError for broken JSON."""
+    """What a POST body carries: a tree (form, multipart) or any JSON value. ValueError for broken JSON.
+
+    A file of a multipart form becomes [name, base64], the form in which the methods take files in JSON.
+    """
     kind = content_type.split(";")[0].strip().lower()
     if not body.strip():
         return {}
@@ -66,12 +70,16 @@ def parse_body(body: bytes, content_type: str) -> Any:
         return json.loads(body)
     if kind == "multipart/form-data":
         message = BytesParser(policy=HTTP).parsebytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + body)
-        pairs = []
+        pairs: list[tuple[str, Any]] = []
         for part in message.iter_parts():
             name = part.get_param("name", header="content-disposition")
             if isinstance(name, str):
                 content = part.get_payload(decode=True)
-                pairs.append((name, content.decode("utf-8", "replace") if isinstance(content, bytes) else ""))
+                data = content if isinstance(content, bytes) else b""
+                file = part.get_filename()
+                pairs.append(
+                    (name, [file, base64.b64encode(data).decode()] if file else data.decode("utf-8", "replace"))
+                )
         return nest(pairs)
     text = body.decode("utf-8", "replace")
     if text[:1] in "{[" and kind in ("", "text/plain"):

@@ -9,7 +9,7 @@ from typing import Any
 
 from sandbox import acts as acts  # declares its controls
 from sandbox import cases as cases  # likewise
-from sandbox import controls, disk, oauth, pull, rest
+from sandbox import controls, disk, documents, oauth, pull, rest
 from sandbox import hands as hands  # likewise
 from sandbox.company import found_company
 from sandbox.method import load_methods
@@ -86,7 +86,7 @@ class World:
             return Response(302, headers={"Location": target}, content_type="text/html")
         if request.method == "OPTIONS" and request.path.startswith("/rest/"):
             return Response(200, headers=CROSS_ORIGIN | {"Access-Control-Max-Age": "600"}, content_type="text/plain")
-        response = disk.handle(portal, request) or rest.handle(portal, request)
+        response = disk.handle(portal, request) or documents.handle(portal, request) or rest.handle(portal, request)
         if response is not None:
             response.headers.update(CROSS_ORIGIN)
             return response

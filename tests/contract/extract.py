@@ -19,6 +19,8 @@ from typing import Any
 from sandbox.method import METHODS, METHODS_V3, load_methods
 
 HERE = Path(__file__).parent
+# Pages that call methods of other pages in whole scenarios.
+TUTORIALS = re.compile(r"/document-generator/examples/|/files/how-to-")
 OWN_KEY = re.compile(r"^(ufCrm|UF_CRM|UF_|parentId\d|PARENT_ID_|rest_)")
 
 
@@ -54,7 +56,7 @@ def _tolerant(raw: str) -> Any:
     """JSON as people write it: with comments, dots for what was left out, commas too many or too few."""
     text = re.sub(r"^\s*//.*$", "", raw, flags=re.M)
     text = re.sub(r"(?<=[,\[{\d\"])\s*//[^\n\"]*$", "", text, flags=re.M)
-    text = re.sub(r"^\s*\.\.\.,?\s*$", "", text, flags=re.M)
+    text = re.sub(r"^\s*\.\.\.,?\s*(?://.*)?$", "", text, flags=re.M)
     text = re.sub(r'(["\d\]}el])(\s*\n\s*")', r"\1,\2", text)
     text = re.sub(r",(\s*[}\]])", r"\1", text)
     bare = re.sub(r'"(?:[^"\\]|\\.)*"', "", text)
@@ -149,7 +151,7 @@ def main(clone: str, families: list[str]) -> None:
             # Methods that only REST 3.0 has stand on pages without that word in their address.
             name, v3 = method_of(text, served_v3), True
         family = name.removeprefix("api/").split(".")[0]
-        if not name or (families and family not in families):
+        if not name or (families and family not in families) or TUTORIALS.search(page):
             continue
         if name in found.setdefault(family, {}) and "outdated" in page:
             continue

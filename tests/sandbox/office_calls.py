@@ -743,3 +743,9 @@ ABSENT |= {
        for verb in ("createtask", "createcalendarevent", "createchat", "createfeedpost", "createcrmactivity",
            "removecrmactivity")},
 }  # fmt: skip
+
+
+# Lists without a filter; a region that does not exist is deleted without an error; roles and codes unknown are nothing.
+NO_REFUSAL |= {f"documentgenerator.{name}" for name in ("numerator.list", "region.list", "region.delete", "role.list")}
+NO_OBJECT |= {"documentgenerator.region.add", "documentgenerator.role.fillaccesses"}
+NONSENSE["documentgenerator.role.fillaccesses"] = {"accesses": [{"roleId": "ерунда"}]}
