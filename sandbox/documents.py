@@ -341,6 +341,8 @@ def stored(portal: Portal, number: int | None, name: str, content: bytes, user_i
     name = re.sub(r"[\\/:*?\"<>|\x00-\x1f]", "_", name)
     row = portal["disk_objects"].get(number)
     if row is not None:
+        if row["NAME"] != name:
+            name = disk.free_name(portal, row["PARENT_ID"], name, unique=True)
         disk.new_version(portal, row, name, text, user_id)
         return int(row["ID"])
     disk.storages(portal)
@@ -357,8 +359,9 @@ def stored(portal: Portal, number: int | None, name: str, content: bytes, user_i
 
 def drop_file(portal: Portal, number: int) -> None:
     """Take the file of a deleted record off Drive."""
-    for row in list(portal["disk_versions"].where(OBJECT_ID=number)):
-        portal["disk_versions"].remove(row["ID"])
+    for name in ("disk_versions", "attached"):
+        for row in list(portal[name].where(OBJECT_ID=number)):
+            portal[name].remove(row["ID"])
     portal["disk_objects"].remove(number)
 
 
@@ -372,21 +375,22 @@ def machine(portal: Portal, action: str, row: Row) -> str:
 
 def handle(portal: Portal, request: Request) -> Response | None:
     """A download of a document or a template, the public page of a document; None for every other request."""
-    with portal.lock:
-        if request.path.startswith("/~"):
+    if request.path.startswith("/~"):
+        with portal.lock:
             return _public(portal, request.path[2:])
-        if not request.path.startswith(_DOOR):
-            return None
-        action = request.path[len(_DOOR) :].removesuffix(".json")
-        token = plain(php.parse_query(request.query).get("token")).split("|")
+    if not request.path.startswith(_DOOR):
+        return None
+    action = request.path[len(_DOOR) :].removesuffix(".json")
+    token = plain(php.parse_query(request.query).get("token")).split("|")
+    reader = _READERS.get(action)
+    with portal.lock:
         table = "document_templates" if action == "template.download" else "documents"
         row = portal[table].get(as_int(token[1])) if len(token) == 3 else None
-        reader = _READERS.get(action)
         content = reader(portal, row) if reader and row is not None and row["KEY"] == token[2] else None
-        if row is None or content is None:
-            return Response(404, b'{"error":"ERROR_NOT_FOUND","error_description":"Could not find entity"}')
-        name = quote(f"{row.get('TITLE') or row.get('NAME')}.docx")
-        return Response(200, content, _WORD, {"Content-Disposition": f"attachment; filename*=UTF-8''{name}"})
+    if row is None or content is None:
+        return Response(404, b'{"error":"ERROR_NOT_FOUND","error_description":"Could not find entity"}')
+    name = quote(f"{row.get('TITLE') or row.get('NAME')}.docx")
+    return Response(200, content, _WORD, {"Content-Disposition": f"attachment; filename*=UTF-8''{name}"})
 
 
 def document_file(portal: Portal, row: Row) -> bytes | None:

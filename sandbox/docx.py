@@ -80,15 +80,18 @@ def repeated(xml: str, names: Collection[str], items: Sequence[Reader]) -> str:
     """
     rows = _rows(xml)
     places = [field.start() for field in _FIELD.finditer(xml) if field[1] in names]
-    outer = [row for row in rows if not any(other[0] < row[0] and row[1] < other[1] for other in rows)]
+    outer: list[tuple[int, int]] = []
+    for row in rows:
+        if not outer or row[0] >= outer[-1][1]:
+            outer.append(row)
     for begin, end in reversed(outer):
         inside = [place for place in places if begin <= place < end]
         if not inside:
             continue
         holding = [row for row in rows if begin <= row[0] and row[1] <= end]
         first, last = max(row for row in holding if row[0] <= inside[0] and inside[-1] < row[1])
-        row = xml[first:last]
-        xml = xml[:first] + "".join(filled(row, read, names) for read in items) + xml[last:]
+        copies = [filled(xml[first:last], read, names) for read in items]
+        xml = xml[:first] + "".join(copies) + xml[last:]
     return filled(xml, items[0] if items else lambda name, modifiers: "", names)
 
 
