@@ -12,9 +12,8 @@ import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-from sandbox import cases, growth, state
+from sandbox import growth, state
 from sandbox.world import World
 
 _SIZES = {"people": "сотрудников", "leads": "лидов", "deals": "сделок", "calls": "звонков", "events": "встреч"}
@@ -70,12 +69,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         for portal in world.portals:
             portal.limits.enabled = not options.no_limits
             growth.grow(portal, **{name: getattr(options, name) for name in _SIZES})
-        ready: dict[str, Any] = cases.describe(world.portals[0])
-        ready["oauth_urls"] = [server.url for server in world.authorities]
+        ready = world.describe(world.portals[0])
         if ca is not None:
             ready["ca"] = str(ca)
         if len(world.portals) > 1:
-            ready["portals"] = [ready.copy(), *(cases.describe(portal) for portal in world.portals[1:])]
+            ready["portals"] = [ready.copy(), *(world.describe(portal) for portal in world.portals[1:])]
         print(json.dumps(ready), flush=True)
         while not stop.wait(30):
             if options.state is not None:

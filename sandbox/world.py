@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox import acts as acts  # declares its controls
-from sandbox import cases as cases  # likewise
-from sandbox import controls, disk, documents, oauth, pull, rest
+from sandbox import cases, controls, disk, documents, oauth, pull, rest
 from sandbox import hands as hands  # likewise
 from sandbox.company import found_company
 from sandbox.method import load_methods
@@ -70,6 +69,10 @@ class World:
         self.servers.append(server)
         server.start()
         return server.url
+
+    def describe(self, portal: Portal) -> dict[str, Any]:
+        """What a client of that portal has to know: its addresses, its application, a webhook."""
+        return {**cases.describe(portal), "oauth_urls": [server.url for server in self.authorities]}
 
     def stop(self) -> None:
         """Close every listener and the queue."""

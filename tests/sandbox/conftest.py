@@ -1,10 +1,11 @@
-"""A running sandbox process, and a little application that keeps everything the portal sends to it."""
+"""A running portal, and a little application that keeps everything the portal sends to it."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl
@@ -12,6 +13,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from sandbox.client import Sandbox
+from sandbox.world import World
 
 REDIRECT = "http://127.0.0.1"
 
@@ -60,17 +62,29 @@ class Listener:
         return [post["form"] for post in self.posts if post["form"].get("event") == name]
 
 
+@contextmanager
+def fresh_portal(*, limits: bool) -> Iterator[Sandbox]:
+    """A portal with a clock and addresses of its own, in this process: one of its own takes a hundred times as long."""
+    world = World()
+    world.start("127.0.0.1", 0)
+    made = world.add_portal("127.0.0.1", 0)
+    made.limits.enabled = limits
+    with Sandbox(world.describe(made)) as sandbox:
+        yield sandbox
+    world.stop()
+
+
 @pytest.fixture
 def portal() -> Iterator[Sandbox]:
     """A fresh portal without request limits."""
-    with Sandbox.start("--no-limits") as sandbox:
+    with fresh_portal(limits=False) as sandbox:
         yield sandbox
 
 
 @pytest.fixture
 def limited() -> Iterator[Sandbox]:
     """A fresh portal with its limits on."""
-    with Sandbox.start() as sandbox:
+    with fresh_portal(limits=True) as sandbox:
         yield sandbox
 
 
