@@ -1,12 +1,12 @@
-"""Controls: what the portal's own pages do beside calendars and tasks: notices with buttons, bots, call lists, AI."""
+"""Controls: what the portal's own pages do beside calendars and tasks: notices, bots, call lists, AI, workgroups."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sandbox import company
-from sandbox.controls import ControlError, application, control, lines, only, person
-from sandbox.method import Row, as_int
+from sandbox import company, scrum
+from sandbox.controls import PARTS, ControlError, application, control, lines, only, person
+from sandbox.method import Actor, Row, as_int
 from sandbox.methods.chat_actions import ANSWERS, SENT
 from sandbox.portal import Portal
 
@@ -95,3 +95,77 @@ def transcribe(world: World, portal: Portal, path: list[str], body: Row) -> Row:
         made = known or portal["ai_transcripts"].add({"ACTIVITY_ID": row["ID"]})
         made["TEXT"] = str(body.get("text") or "")
         return {"id": made["ID"]}
+
+
+# --- workgroups and scrums --------------------------------------------------------------------------------------------
+
+
+def _group(portal: Portal, row: Row) -> Row:
+    backlog = scrum.backlog_of(portal, row["ID"])
+    return {
+        "id": row["ID"], "name": row["NAME"], "owner_id": row["OWNER_ID"], "members": scrum.members(row),
+        "scrum_master_id": row.get("SCRUM_MASTER_ID") or None, "backlog_id": backlog["ID"] if backlog else None,
+    }  # fmt: skip
+
+
+PARTS["groups"] = lambda portal: [_group(portal, row) for row in portal["groups"]]
+
+
+def _group_values(portal: Portal, body: Row) -> Row:
+    values: Row = {}
+    if "name" in body:
+        values["NAME"] = str(body["name"] or "")
+    if "owner_id" in body:
+        values["OWNER_ID"] = person(portal, body["owner_id"])["ID"]
+    if "members" in body:
+        values["MEMBERS"] = [person(portal, one)["ID"] for one in lines(body["members"], "members")]
+    if "scrum_master_id" in body:
+        master = body["scrum_master_id"]
+        values["SCRUM_MASTER_ID"] = person(portal, master)["ID"] if master else 0
+    return values
+
+
+@control("POST", "groups")
+def add_group(world: World, portal: Portal, path: list[str], body: Row) -> Row:
+    """A person makes a workgroup; one with a scrum master is a scrum and gets its backlog."""
+    only(body, "name", "owner_id", "members", "scrum_master_id")
+    with portal.lock:
+        usual: Row = {"NAME": "Группа", "OWNER_ID": 1, "MEMBERS": [], "SCRUM_MASTER_ID": 0}
+        row = portal["groups"].add({**usual, **_group_values(portal, body)})
+        portal.effect("create", "group", row["ID"], row["OWNER_ID"], "person")
+        scrum.set_up(portal, row, Actor(row["OWNER_ID"]))
+        return _group(portal, row)
+
+
+@control("PATCH", "groups/<>")
+def change_group(world: World, portal: Portal, path: list[str], body: Row) -> Row:
+    """Change a workgroup; with `planning` somebody opens the planning of a scrum, which makes a lost backlog anew."""
+    only(body, "name", "owner_id", "members", "scrum_master_id", "planning")
+    with portal.lock:
+        row = portal["groups"].get(as_int(path[0]))
+        if row is None:
+            raise ControlError(f"no group {path[0]}", 404)
+        becomes = not row.get("SCRUM_MASTER_ID") and body.get("scrum_master_id")
+        row.update(_group_values(portal, body))
+        portal.effect("update", "group", row["ID"], row["OWNER_ID"], "person")
+        if becomes or body.get("planning"):
+            scrum.set_up(portal, row, Actor(row["OWNER_ID"]))
+        return _group(portal, row)
+
+
+@control("POST", "sprints/<>/start")
+def start_sprint(world: World, portal: Portal, path: list[str], body: Row) -> Row:
+    """A person starts a planned sprint and sets its goal, which REST cannot; by default the scrum master."""
+    only(body, "goal", "user_id")
+    with portal.lock:
+        row = portal["scrum_entities"].get(as_int(path[0]))
+        if row is None or row["ENTITY_TYPE"] != scrum.SPRINT:
+            raise ControlError(f"no sprint {path[0]}", 404)
+        user = person(portal, body.get("user_id") or portal["groups"].rows[row["GROUP_ID"]]["SCRUM_MASTER_ID"])
+        if not scrum.can_enter(portal, row["GROUP_ID"], user):
+            raise ControlError("access denied")
+        if row["STATUS"] != scrum.PLANNED or scrum.active_of(portal, row["GROUP_ID"]) is not None:
+            raise ControlError("the sprint is not planned, or another one is going on")
+        row["GOAL"] = str(body.get("goal") or "")
+        scrum.become(portal, row, scrum.ACTIVE, Actor(user["ID"]))
+        return {"id": row["ID"], "goal": row["GOAL"], "status": row["STATUS"]}

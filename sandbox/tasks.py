@@ -43,12 +43,14 @@ def roles(row: Row, user: Row) -> set[str]:
 
 
 def can_read(portal: Portal, row: Row, user: Row) -> bool:
-    """Members of the task, administrators, heads of its members, and the team of its flow."""
+    """Members of the task, administrators, heads of its members, the team of its flow and of its scrum."""
     if roles(row, user):
         return True
-    from sandbox import flows
+    from sandbox import flows, scrum
     from sandbox.methods.people import subordinates
 
+    if scrum.is_member(portal, row["GROUP_ID"], user):
+        return True
     flow = portal["flows"].get(row.get("FLOW_ID") or 0)
     if flow is not None and flows.is_member(portal, flow, user):
         return True
@@ -128,11 +130,12 @@ def create(portal: Portal, values: Row, actor: Actor) -> Row:
         "CLOSED_DATE": None,
         "DATE_START": None, "ACTIVITY_DATE": now,
         "GUID": "{" + str(uuid.UUID(int=portal.random.getrandbits(128))) + "}",
-        "CHAT_ID": 0, "FLOW_ID": 0,
+        "CHAT_ID": 0, "FLOW_ID": 0, "SCRUM": None,
     }  # fmt: skip
     row.update(values)
     _check(portal, row)
     portal["tasks"].add(row)
+    _scrum(portal, row, actor)
     row["CHAT_ID"] = 1000 + row["ID"]
     _remember(portal, row, "NEW", None, None, actor)
     _bind(portal, row, actor)
@@ -140,6 +143,12 @@ def create(portal: Portal, values: Row, actor: Actor) -> Row:
     _event(portal, "ADD", row, actor)
     _flow(portal, row)
     return row
+
+
+def _scrum(portal: Portal, row: Row, actor: Actor) -> None:
+    from sandbox import scrum
+
+    scrum.follow(portal, row, actor)
 
 
 def _flow(portal: Portal, row: Row) -> None:
@@ -213,6 +222,8 @@ def update(portal: Portal, row: Row, values: Row, actor: Actor) -> bool:
             for one in results(portal, row, "open"):
                 one["STATUS"] = "closed"
     row.update(new)
+    if "GROUP_ID" in new:
+        _scrum(portal, row, actor)
     row["CHANGED_BY"], row["CHANGED_DATE"], row["ACTIVITY_DATE"] = actor.user_id, now, now
     _bind(portal, row, actor)
     portal.effect("update", "task", row["ID"], actor.user_id, actor.via, fields=sorted(values))

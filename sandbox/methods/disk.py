@@ -562,13 +562,16 @@ def rights_tasks(call: Call) -> list[Row]:
 
 
 def _reads_owner(call: Call, kind: str, number: int) -> bool:
-    """Whether the caller may read the task or the template (or the one of that item of a check-list)."""
-    from sandbox import tasks, templates
+    """Whether the caller may read the task, the epic or the template (or the one of that item of a check-list)."""
+    from sandbox import scrum, tasks, templates
 
     portal = call.portal
     if kind == "tasks_task":
         task = portal["tasks"].get(number)
         return task is not None and tasks.can_read(portal, task, call.user)
+    if kind == scrum.FILES:
+        epic = portal["scrum_epics"].get(number)
+        return epic is not None and scrum.can_enter(portal, epic["GROUP_ID"], call.user)
     if kind == templates.ITEM_FILES:
         number = (portal["template_checklist"].get(number) or {"TEMPLATE_ID": 0})["TEMPLATE_ID"]
     template = portal["task_templates"].get(number)

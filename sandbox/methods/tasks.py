@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sandbox import checklists, flows, task_fields, tasks
+from sandbox import checklists, flows, scrum, task_fields, tasks
 from sandbox.filters import Column, Test, empty_first, page_of, select_rows, to_time
 from sandbox.method import Call, Page, RestError, Row, as_int, as_list, method, missing, plain, yes
 
@@ -211,6 +211,9 @@ def as_task(call: Call, row: Row, selected: list[str] | None = None, *, listed: 
         made["checklist"] = items or []
     if made.get("flowId", ...) is None and row.get("FLOW_ID"):
         made["flowId"] = str(row["FLOW_ID"])
+    for name, kind in (("sprintId", scrum.SPRINT), ("backlogId", scrum.BACKLOG)):
+        if name in made and scrum.in_entity(row, kind):
+            made[name] = str(scrum.in_entity(row, kind))
     marks = {one["KIND"] for one in portal["task_marks"].where(TASK_ID=row["ID"], USER_ID=call.user_id)}
     made["favorite"] = "Y" if "favorite" in marks else "N"
     for name, kind in (("isPinned", "pin"), ("isMuted", "mute")):
@@ -447,10 +450,11 @@ FIELD_TYPES: dict[str, tuple[str | None, str, Any, bool]] = {
 
 
 COLUMNS = {name: Column(name, "int") for name in ("ID", "PRIORITY", "GROUP_ID", "PARENT_ID", "RESPONSIBLE_ID",
-    "CREATED_BY", "CHANGED_BY", "CLOSED_BY", "STATUS_CHANGED_BY", "TIME_ESTIMATE")}  # fmt: skip
+    "CREATED_BY", "CHANGED_BY", "CLOSED_BY", "STATUS_CHANGED_BY", "TIME_ESTIMATE", "STAGE_ID")}  # fmt: skip
 COLUMNS |= {name: Column(name, "time") for name in sorted(_MOMENTS)}
 COLUMNS |= {name: Column(name) for name in ("TITLE", "DESCRIPTION", "XML_ID", "GUID", "MARK")}
 COLUMNS |= {name: Column(name, "flag") for name in _FLAGS}
+COLUMNS |= scrum.COLUMNS
 COLUMNS |= {
     "ACCOMPLICE": Column("ACCOMPLICES", "int"), "ACCOMPLICES": Column("ACCOMPLICES", "int"),
     "AUDITOR": Column("AUDITORS", "int"),
@@ -473,6 +477,8 @@ _SORTABLE = set(COLUMNS) - {
     "UF_CRM_TASK",
     "MEMBER",
     "DESCRIPTION",
+    "STAGE_ID",
+    *scrum.COLUMNS,
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sandbox import flows, tasks
+from sandbox import flows, scrum, tasks
 from sandbox.filters import empty_first, to_time
 from sandbox.method import Call, Row, method
 from sandbox.v3 import V3Error, invalid, required
@@ -111,13 +111,14 @@ def _item(call: Call, row: Row) -> Row:
     """The base set of fields, as without `select`."""
     iso = call.portal.iso
     link = f"/company/personal/user/{call.user_id}/tasks/task/view/{row['ID']}/"
+    epic, points = scrum.estimate(row)
     return {
         "id": row["ID"], "title": row["TITLE"], "description": row["DESCRIPTION"], "deadline": iso(row["DEADLINE"]),
         "needsControl": row["TASK_CONTROL"] == "Y", "startPlan": iso(row["START_DATE_PLAN"]),
         "endPlan": iso(row["END_DATE_PLAN"]),
         "fileIds": row["UF_TASK_WEBDAV_FILES"] or None,
         "checklist": [one["ID"] for one in call.portal["checklist"].where(TASK_ID=row["ID"])],
-        "epicId": None, "storyPoints": None, "priority": PRIORITIES.get(row["PRIORITY"], "average"),
+        "epicId": epic, "storyPoints": points, "priority": PRIORITIES.get(row["PRIORITY"], "average"),
         "status": STATUSES[row["STATUS"]],
         "statusChanged": iso(row["STATUS_CHANGED_DATE"]) if row["STATUS_CHANGED_BY"] else None,
         "parentId": row["PARENT_ID"] or None,

@@ -20,6 +20,7 @@ _MORE = dict.fromkeys(
     ("validationRules", "requiredGroups", "editable", "elementType"),
     "the example answers more fields than its own request selects",
 )
+_LISTED = {"result[].groupId": _MORE["editable"]}
 _FULL = {"result.#[]": "the example's answer is that of USER_DATA = N, its request asks for Y"}
 _ALONE = {"RELATIONS": "belongs to an entry that was parted from a series; the example's was"}
 DIFFERS: dict[str, dict[str, str]] = {
@@ -27,6 +28,7 @@ DIFFERS: dict[str, dict[str, str]] = {
         "api/tasks.task.access.field.list"), _MORE),
     **dict.fromkeys(("im.department.managers.get", "im.department.employees.get"), _FULL),
     **dict.fromkeys(("calendar.event.get", "calendar.event.getbyid", "calendar.event.get.nearest"), _ALONE),
+    "tasks.api.scrum.epic.list": _LISTED,
     "calendar.section.get": {".ACCESS.": "keyed by access codes, of which each portal has its own"},
     "calendar.user.settings.get": {".group": "calendars of workgroups are not served"},
     "entity.rights": {".U577": "the example's own person"},

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import office_plans
+import scrum_calls
 
 FILE = base64.b64encode(b"content of a file").decode()
 # Parameters by method, from records that `prepare` made; a callable makes its own record at the time of the call.
@@ -45,6 +46,10 @@ family(office_plans.params)
 NO_REFUSAL |= office_plans.NO_REFUSAL
 NO_OBJECT |= office_plans.NO_OBJECT
 ABSENT |= office_plans.ABSENT
+family(scrum_calls.params)
+NO_REFUSAL |= scrum_calls.NO_REFUSAL
+NO_OBJECT |= scrum_calls.NO_REFUSAL
+ABSENT |= scrum_calls.ABSENT
 
 
 @family
