@@ -204,7 +204,9 @@ def update(portal: Portal, row: Row, values: Row, actor: Actor) -> bool:
     new = {key: value for key, value in values.items() if row.get(key) != value}
     if not new:
         return False
-    _check(portal, {**row, **new})
+    if set(new) - {"GROUP_ID", "STAGE_ID"}:
+        # Where a task lies makes it no worse: a sprint ends also for one whose parent is gone.
+        _check(portal, {**row, **new})
     closing = new.get("STATUS") in (SUPPOSED, COMPLETED) and row["STATUS"] != SUPPOSED
     if closing and needs_result({**row, **new}) and not results(portal, row, "open"):
         raise TaskError("status", "Задача не может быть завершена без результата")

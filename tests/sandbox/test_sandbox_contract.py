@@ -35,7 +35,7 @@ LAYOUT = [
 BY_DESIGN = {
     ".messages[].params.": "what a message carries depends on who made it: the example's came from the system",
     ".group6": "the same for calendars of groups",
-    ".group.": "no workgroups are served: a task's group is the documented empty list",
+    ".group.": "workgroups are not told by REST: a task's group is the documented empty list",
     ".RELATIONS": "belongs to an entry that was parted from a series; the example's was",
     ".ACCESS.": "keyed by access codes, of which each portal has its own",
     "[].IS_ENABLED": "belongs to invoices and smart processes, which this portal does not have",
