@@ -322,6 +322,16 @@ def test_columns_come_from_the_last_completed_sprint(shared: Sandbox) -> None:
     )
 
 
+def test_columns_of_an_earlier_sprint_are_not_carried(shared: Sandbox) -> None:
+    group = scrum_of(shared)["id"]
+    for name in ("Раз", "Два"):
+        sprint = sprint_of(shared, group, "active")
+        do(shared, "kanban.updateStage", stageId=columns(shared, sprint)["WORK"], fields={"name": name})
+        do(shared, "sprint.complete", id=group)
+    names = [one["name"] for one in do(shared, "kanban.getStages", sprintId=sprint_of(shared, group, "active"))]
+    assert (names[1], len(names)) == ("Два", 3)
+
+
 def test_tasks_of_a_deleted_sprint_go_to_the_backlog(shared: Sandbox) -> None:
     scrum = scrum_of(shared)
     sprint, task = sprint_of(shared, scrum["id"]), task_of(shared, scrum["id"])
