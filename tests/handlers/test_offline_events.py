@@ -145,8 +145,8 @@ def test_trouble_between_two_pages_of_the_deletion_loses_nothing(bench: Bench, q
 def test_an_event_that_came_is_not_brought_again_and_a_later_change_is(bench: Bench, queue: Queue) -> None:
     bench.event(EVENT, "task:7", {"FIELDS_AFTER": {"ID": "7"}})
     bench.run()
-    queue.add(7, age=0)
-    queue.add(8, age=0)
+    queue.add(7, age=10)
+    queue.add(8, age=10)
     look(bench)
     assert [entity for entity, _ in came(bench)] == ["task:7", "task:8"]
     with bench.database.write() as connection:
