@@ -202,8 +202,8 @@ class Runner:
     ) -> Nothing | None:
         """Decides, remembers and saves in one transaction; Nothing ends the delivery there, unless a robot waits."""
         with self.database.write() as connection:
-            now = datetime.now(UTC)
             self.database.serialise(connection, f"decide:{delivery.member_id}")
+            now = datetime.now(UTC)  # after the wait: turns are given in the order of these moments
             self.inbox.write_back(connection, delivery, lease_until=now + self.inbox.lease)
             memory = Memory(self.database, connection, delivery.member_id, now, delivery.id)
             if work.recall is not None and not isinstance(facts, Nothing):

@@ -221,6 +221,23 @@ def test_a_decision_leaves_in_one_batch_and_one_task(bench: Bench, portal: Porta
     assert (len(portal.tasks), len(portal.comments)) == (1, 1)
 
 
+def test_a_decision_is_made_at_the_moment_at_which_it_had_its_turn(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not when it began to wait for it: turns are given by these moments, and others decide meanwhile."""
+    turns: list[datetime] = []
+
+    def wait(database: Database, connection: sa.Connection, name: str) -> None:
+        serialise(database, connection, name)
+        if name.startswith("decide:"):
+            turns.append(datetime.now(UTC))
+
+    serialise = Database.serialise
+    monkeypatch.setattr(Database, "serialise", wait)
+    id = do(bench, [CARD])
+    assert [delivery(bench, id)["decided_at"] >= turn for turn in turns] == [True]
+
+
 def test_nothing_to_do_is_a_named_outcome(bench: Bench) -> None:
     offer(bench, handlers=(replace(handler([]), decide=lambda _: Nothing("уже распределён")),))
     id = bench.event("E", "lead:42", {})
