@@ -42,7 +42,7 @@ supervise([program("last", 2), program("first", 0), program("middle", 1)])
 """
 
 
-def _wait(until: Callable[[], bool], seconds: float = 15) -> None:
+def _wait(until: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not until():
         assert time.monotonic() < deadline, "it did not come"

@@ -35,7 +35,7 @@ def bell_at(client: redis.Redis) -> Iterator[Doorbell]:
     bell.close()
 
 
-def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -47,7 +47,7 @@ class Listener:
         self.server.server_close()
 
     def wait(
-        self, wanted: Callable[[dict[str, str]], bool], count: int = 1, seconds: float = 5.0
+        self, wanted: Callable[[dict[str, str]], bool], count: int = 1, seconds: float = 30.0
     ) -> list[dict[str, str]]:
         """The forms that satisfy `wanted`, when there are `count` of them."""
         until = time.monotonic() + seconds

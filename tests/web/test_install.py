@@ -78,7 +78,7 @@ def rows(services: Services, table: sa.Table) -> list[Any]:
         return [dict(row) for row in connection.execute(sa.select(table)).mappings()]
 
 
-def until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, "it did not come"

@@ -83,7 +83,7 @@ def say(client: FlaskClient, clean: dict[str, str] = CLEAN) -> None:
         assert (answer.status_code, answer.text) == (200, "noted\n")
 
 
-def until(look: Callable[[], Any], seconds: float = 10.0) -> None:
+def until(look: Callable[[], Any], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not look():
         assert time.monotonic() < deadline, "it did not come"
