@@ -7,12 +7,12 @@ while it is paid. Deliveries are made by people only (`POST deliveries` of the c
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from sandbox import crm, orders
 from sandbox.crm_kinds import exists, item_of
 from sandbox.filters import Column, Columns, select_rows, split_key
-from sandbox.method import Call, RestError, Row, as_int, as_map, method, plain
+from sandbox.method import Call, RestError, Row, as_int, method, plain
+from sandbox.methods.task_records import mismatch, structure, whole
 from sandbox.portal import Table
 
 _DENIED = "Insufficient permissions"
@@ -58,19 +58,6 @@ def _refused(text: str) -> RestError:
     return RestError(0, text, 400)
 
 
-def _misfit(value: Any, name: str, kind: str) -> RestError:
-    shown = "" if isinstance(value, (dict, list)) else plain(value)
-    text = f"Invalid value {{{shown}}} to match with parameter {{{name}}}. Should be value of type {kind}."
-    return RestError("100", text, 400)
-
-
-def _whole(call: Call, name: str) -> int:
-    number = as_int(call.get(name))
-    if number is None:
-        raise _misfit(call.get(name), name, "int")
-    return number
-
-
 def _quantity(call: Call) -> float:
     given = call.get("quantity")
     try:
@@ -78,17 +65,10 @@ def _quantity(call: Call) -> float:
     except (ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
-        raise _misfit(given, "quantity", "float")
+        raise mismatch("quantity", given, "float")
     if number <= 0:
         raise _refused("Product quantity cannot be less than or equal to 0")
     return number
-
-
-def _map(call: Call, name: str) -> Row:
-    given = call.get(name)
-    if given is not None and not isinstance(given, (dict, list)):
-        raise _misfit(given, name, "array")
-    return as_map(given)
 
 
 def _number(value: float) -> float | int:
@@ -105,21 +85,21 @@ def _selected(call: Call, table: Table, columns: Columns) -> list[Row]:
         # [verify] the pages name no answer to a field that is not there
         raise _refused(f"Unknown field definition `{split_key(key)[1]}`")
 
-    order = _map(call, "order") or {"id": "asc"}
+    order = structure(call, "order") or {"id": "asc"}
     for name, direction in order.items():
         if name not in columns:
             refuse(name)
         if plain(direction).lower() not in ("asc", "desc"):
             raise _refused(f"Invalid order of the field `{name}`")
     return select_rows(
-        table, filter=_map(call, "filter"), order=order, columns=columns, zone=call.portal.zone(), key="id",
+        table, filter=structure(call, "filter"), order=order, columns=columns, zone=call.portal.zone(), key="id",
         unknown=refuse, unknown_order=refuse, limit=len(table) + 1,
     )[0]  # fmt: skip
 
 
 def _place(call: Call) -> tuple[int, int]:
     """(type, id) of the item whose documents are listed; it may be absent, a foreign one is refused."""
-    number, kind = _whole(call, "entityId"), _whole(call, "entityTypeId")
+    number, kind = whole(call, "entityId"), whole(call, "entityTypeId")
     item = item_of(call.portal, kind, number)
     if item is not None and not crm.can_read(call.user, kind, item):
         raise _refused(_DENIED)
@@ -146,7 +126,7 @@ def _shown(call: Call, row: Row) -> Row:
 
 def _own(call: Call) -> Row:
     """The payment that the call may change; reading one needs that right too (crm-item-payment-get.md)."""
-    row = call.portal["payments"].get(_whole(call, "id"))
+    row = call.portal["payments"].get(whole(call, "id"))
     if row is None or not _may(call, row, change=True):
         raise _refused(_DENIED)
     return row
@@ -159,7 +139,7 @@ def _may(call: Call, row: Row, *, change: bool) -> bool:
 
 @method("crm.item.payment.add", scope="crm", params="entityId! entityTypeId!", style="controller", writes=True)
 def payment_add(call: Call) -> int:
-    number, kind = _whole(call, "entityId"), _whole(call, "entityTypeId")
+    number, kind = whole(call, "entityId"), whole(call, "entityTypeId")
     if not exists(call.portal, kind):
         raise _refused("Invalid CRM object type")
     if kind not in orders.PAYABLE:
@@ -185,8 +165,8 @@ def payment_list(call: Call) -> list[Row]:
 
 @method("crm.item.payment.update", scope="crm", params="id! fields!", style="controller", writes=True)
 def payment_update(call: Call) -> bool:
-    _whole(call, "id")
-    fields = _map(call, "fields")
+    whole(call, "id")
+    fields = structure(call, "fields")
     row = _own(call)
     values: Row = {}
     if "paySystemId" in fields:
@@ -231,7 +211,7 @@ def payment_delete(call: Call) -> bool:
 
 
 def _payment(call: Call, *, change: bool) -> Row:
-    row = call.portal["payments"].get(_whole(call, "paymentId"))
+    row = call.portal["payments"].get(whole(call, "paymentId"))
     if row is None:
         raise _refused("Payment has not been found")
     _check(call, row, change=change)
@@ -245,7 +225,7 @@ def _check(call: Call, row: Row, *, change: bool) -> None:
 
 def _item(call: Call, kind: str) -> tuple[Row, Row]:
     """(what a payment is for, that payment), to change it."""
-    item = call.portal["payment_items"].get(_whole(call, "id"))
+    item = call.portal["payment_items"].get(whole(call, "id"))
     if item is None or item["KIND"] != kind:
         raise _refused(_NO_ITEM)
     row = call.portal["payments"].rows[item["PAYMENT_ID"]]
@@ -280,7 +260,7 @@ _SHORT = "Insufficient product quantity to add to payment"
     "crm.item.payment.product.add", scope="crm", params="paymentId! rowId! quantity!", style="controller", writes=True
 )
 def product_add(call: Call) -> int:
-    number, quantity = _whole(call, "rowId"), _quantity(call)
+    number, quantity = whole(call, "rowId"), _quantity(call)
     payment = _payment(call, change=True)
     row = orders.own_row(call.portal, payment, number)
     if row is None:
@@ -314,7 +294,7 @@ def product_delete(call: Call) -> bool:
 
 def _shipment(call: Call, payment: Row) -> Row:
     """The delivery of `deliveryId`, when it is one of the payment's order."""
-    row = call.portal["shipments"].get(_whole(call, "deliveryId"))
+    row = call.portal["shipments"].get(whole(call, "deliveryId"))
     if row is None or row["ORDER_ID"] != payment["ORDER_ID"]:
         raise _refused("Delivery item not found")
     return row
@@ -359,7 +339,7 @@ def _delivery(call: Call, row: Row) -> Row:
 
 @method("crm.item.delivery.get", scope="crm", params="id!", style="controller")
 def shipment_get(call: Call) -> Row:
-    row = call.portal["shipments"].get(_whole(call, "id"))
+    row = call.portal["shipments"].get(whole(call, "id"))
     if row is None or not _may(call, row, change=False):
         raise _refused(_DENIED)
     return _delivery(call, row)
