@@ -314,6 +314,20 @@ def _sort_key(column: Column, row: Row, zone: Any) -> tuple[int, Any, Any]:
     return (1, value, "") if isinstance(value, (int, float)) else (2, 0, value)
 
 
+def check_order(order: Mapping[str, Any], names: Iterable[str]) -> None:
+    """Refuse a field that is none of `names`, and another direction than the two, in the words of crm.*.list."""
+    known = set(names)
+    for name, direction in order.items():
+        if name not in known:
+            raise RestError("INVALID_ARG_VALUE", f"Invalid order: field '{name}' is not allowed in order")
+        if plain(direction).upper() not in ("ASC", "DESC"):
+            raise RestError(
+                "INVALID_ARG_VALUE",
+                "Invalid order: allowed sort directions are `ASC, DESC`. "
+                f"But got '{plain(direction)}' for field '{name}'",
+            )
+
+
 def page_of(result: Any, total: int | None, following: int | None, start: int) -> Page:
     """The envelope of a list; with start=-1 the portal still prints a meaningless total of 0."""
     return Page(result, 0 if start < 0 else total, None if start < 0 else following)

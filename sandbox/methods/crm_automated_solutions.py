@@ -6,7 +6,7 @@ portals, the id of the workplace and the id of its section, which crm.type.get s
 
 from __future__ import annotations
 
-from sandbox.filters import Column, page_of, select_rows
+from sandbox.filters import Column, check_order, page_of, select_rows
 from sandbox.method import Call, Page, RestError, Row, as_int, as_list, as_map, method, plain
 from sandbox.methods.crm_types import changed, upper
 
@@ -100,15 +100,7 @@ def solution_get(call: Call) -> Row:
 def solution_list(call: Call) -> Page:
     _manage(call)
     order = call.mapping("order")
-    for name, direction in order.items():
-        if name not in _COLUMNS:
-            raise RestError("INVALID_ARG_VALUE", f"Invalid order: field '{name}' is not allowed in order")
-        if plain(direction).upper() not in ("ASC", "DESC"):
-            raise RestError(
-                "INVALID_ARG_VALUE",
-                "Invalid order: allowed sort directions are `ASC, DESC`. "
-                f"But got '{plain(direction)}' for field '{name}'",
-            )
+    check_order(order, _COLUMNS)
     start = call.integer("start")
     rows, total, following = select_rows(
         call.portal["automated_solutions"], filter=call.mapping("filter"), order=order, columns=_COLUMNS,

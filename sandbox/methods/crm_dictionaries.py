@@ -7,7 +7,7 @@ from typing import Any
 
 from sandbox import automation, crm
 from sandbox.crm_kinds import DEAL, LEAD, QUOTE, STAGE, exists, item_of, kind_of, type_row
-from sandbox.filters import Column, page_of, select_rows, split_key
+from sandbox.filters import Column, check_order, page_of, select_rows, split_key
 from sandbox.method import Call, Page, RestError, Row, as_int, as_list, as_map, method, plain
 
 _STATUS = {
@@ -110,15 +110,7 @@ def stage_history(call: Call) -> Page:
         raise RestError("INVALID_ARG_VALUE", f"Invalid filter: field '{split_key(key)[1]}' is not allowed in filter")
 
     order = as_map(call.get("order"))
-    for name, direction in order.items():
-        if name not in columns:
-            raise RestError("INVALID_ARG_VALUE", f"Invalid order: field '{name}' is not allowed in order")
-        if plain(direction).upper() not in ("ASC", "DESC"):
-            raise RestError(
-                "INVALID_ARG_VALUE",
-                "Invalid order: allowed sort directions are `ASC, DESC`. "
-                f"But got '{plain(direction)}' for field '{name}'",
-            )
+    check_order(order, columns)
     start = call.integer("start")
     own = call.user["OWN_LEADS_ONLY"] and not call.admin
 

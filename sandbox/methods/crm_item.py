@@ -6,7 +6,7 @@ from typing import Any
 
 from sandbox import crm, crm_fields
 from sandbox.crm_kinds import COMPANY, LEAD, check_type
-from sandbox.filters import Column, Columns, comparable, page_of, select_rows, split_key
+from sandbox.filters import Column, Columns, check_order, comparable, page_of, select_rows, split_key
 from sandbox.method import Call, Page, RestError, Row, as_int, as_list, as_map, method, plain, yes
 from sandbox.portal import Portal
 
@@ -145,15 +145,7 @@ def item_list(call: Call) -> Page:
     kind = check_type(portal, as_int(call.get("entityTypeId")))
     order = as_map(call.get("order"))
     columns = crm_fields.columns(portal, kind, "item")
-    for name, direction in order.items():
-        if name not in columns:
-            raise RestError("INVALID_ARG_VALUE", f"Invalid order: field '{name}' is not allowed in order")
-        if plain(direction).upper() not in ("ASC", "DESC"):
-            raise RestError(
-                "INVALID_ARG_VALUE",
-                "Invalid order: allowed sort directions are `ASC, DESC`. "
-                f"But got '{plain(direction)}' for field '{name}'",
-            )
+    check_order(order, columns)
 
     def refuse(key: str) -> None:
         raise RestError("INVALID_ARG_VALUE", f"Invalid filter: field '{split_key(key)[1]}' is not allowed in filter")

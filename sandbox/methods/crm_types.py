@@ -7,7 +7,7 @@ import re
 from sandbox import crm, delivery
 from sandbox.company import add_category
 from sandbox.crm_kinds import type_row
-from sandbox.filters import Column, page_of, select_rows, split_key
+from sandbox.filters import Column, check_order, page_of, select_rows, split_key
 from sandbox.method import Call, Page, RestError, Row, as_int, as_list, as_map, method, plain, yes
 
 _SWITCHES = {
@@ -169,15 +169,7 @@ def type_list(call: Call) -> Page:
         raise RestError("INVALID_ARG_VALUE", f"Invalid filter: field '{split_key(key)[1]}' is not allowed in filter")
 
     order = call.mapping("order")
-    for name, direction in order.items():
-        if name not in _COLUMNS:
-            raise RestError("INVALID_ARG_VALUE", f"Invalid order: field '{name}' is not allowed in order")
-        if plain(direction).upper() not in ("ASC", "DESC"):
-            raise RestError(
-                "INVALID_ARG_VALUE",
-                "Invalid order: allowed sort directions are `ASC, DESC`. "
-                f"But got '{plain(direction)}' for field '{name}'",
-            )
+    check_order(order, _COLUMNS)
     start = call.integer("start")
     rows, total, following = select_rows(
         call.portal["types"], filter=call.mapping("filter"), order=order, columns=_COLUMNS, zone=call.portal.zone(),
